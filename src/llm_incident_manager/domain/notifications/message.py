@@ -4,21 +4,8 @@ from typing import Any
 
 import msgspec
 
+from llm_incident_manager.domain.people import Contact as Contact
 from llm_incident_manager.domain.vocabulary import NotificationType, Severity
-
-
-class Contact(msgspec.Struct, frozen=True, kw_only=True):
-    """One way to reach somebody: a channel's name, the address there, and the secret that signs for it.
-
-    ``address`` is an e-mail address, a webhook URL or a phone number in E.164; ``repr`` shows neither it nor the secret.
-    """
-
-    channel: str
-    address: str
-    secret: str | None = None
-
-    def __repr__(self) -> str:
-        return f"Contact(channel={self.channel!r}, address=…)"
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):

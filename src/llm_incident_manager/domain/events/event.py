@@ -1,0 +1,69 @@
+"""The event: what a source sends (specification §5.1 ``RawEvent``) and what we make of it."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from llm_incident_manager.domain.vocabulary import Category, Environment, Severity
+
+
+class Resource(msgspec.Struct, frozen=True, kw_only=True):
+    """What is affected: a service, endpoint, model, deployment, tenant …"""
+
+    type: str
+    id: str
+    name: str = ""
+    metadata: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """A normalised event (specification §5.1 ``IncidentEvent``). Instants are aware and in UTC.
+
+    ``severity`` is the source's own word, ``source_severity`` what it maps to; the classified severity stands on the
+    incident. ``late`` marks an event older than the late limit when it was received: it leaves MTTD alone.
+    ``dedup_key``, where a source gives one, replaces title and resource in the fingerprint.
+    """
+
+    event_id: str
+    source: str
+    timestamp: datetime
+    received_at: datetime
+    event_type: str
+    category: Category
+    title: str
+    severity: str
+    source_severity: Severity
+    resource: Resource
+    fingerprint: str
+    description: str = ""
+    source_version: str = ""
+    environment: Environment | None = None
+    metrics: dict[str, float] = msgspec.field(default_factory=dict)
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    correlation_id: str | None = None
+    parent_event_id: str | None = None
+    dedup_key: str | None = None
+    payload: dict[str, Any] = msgspec.field(default_factory=dict)
+    enrichment: dict[str, Any] = msgspec.field(default_factory=dict)
+    schema_version: str = "1.0"
+    late: bool = False
+
+    @property
+    def recovers(self) -> bool:
+        """Whether the source says that the trouble is over (event types ``resolved`` and ``recovery``)."""
+        return self.event_type in ("resolved", "recovery")
+
+
+class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What is set for one source (specification §6.1 ``integrations``); ``severity_words`` are lower case."""
+
+    name: str
+    enabled: bool = True
+    strict: bool = False
+    severity_words: dict[str, Severity] = msgspec.field(default_factory=dict)
+    key_header: str | None = None
+    resolve: str = "resolve"
+    events_per_minute: int | None = None
+    extra: dict[str, Any] = msgspec.field(default_factory=dict)

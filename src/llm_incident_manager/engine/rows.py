@@ -1,0 +1,174 @@
+"""The values that travel between the engine and the store beside the domain's own."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from llm_incident_manager.domain.incidents.changes import ChangeSet
+from llm_incident_manager.domain.incidents.incident import Incident
+from llm_incident_manager.domain.vocabulary import Category, Environment, Scope, Severity, Status
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """What the values here share."""
+
+
+class StoredChange(Row):
+    """One link of a chain: ``body`` is the stored bytes that ``digest`` covers together with ``previous``."""
+
+    incident_id: str
+    version: int
+    body: bytes
+    previous: bytes
+    digest: bytes
+
+    def changes(self) -> ChangeSet:
+        """Return the decoded change set."""
+        return _DECODER.decode(self.body)
+
+
+class StoredAudit(Row):
+    """One line of the audit: of the tenant's own chain, or an incident's change set."""
+
+    id: str
+    at: datetime
+    event_type: str
+    incident_id: str | None
+    body: bytes
+
+
+class StoredEvent(Row):
+    """An event as kept: ``payload`` is the normalised event as JSON."""
+
+    tenant: str
+    source: str
+    event_id: str
+    incident_id: str | None
+    received_at: datetime
+    payload: bytes
+
+
+class HeadHash(Row):
+    """The newest link of one chain."""
+
+    chain_id: str
+    version: int
+    digest: bytes
+
+
+class OpenFingerprint(Row):
+    """An open incident's fingerprint."""
+
+    tenant: str
+    fingerprint: str
+    incident_id: str
+
+
+class OutboxRow(Row):
+    """One reaction due."""
+
+    id: int
+    tenant: str
+    kind: str
+    body: dict[str, Any]
+
+
+class DeadLetter(Row):
+    """An event that could not be processed: its bytes, the faults or failure, and the analysis of §8.3.3."""
+
+    id: str
+    tenant: str
+    at: datetime
+    source: str
+    reason: str
+    retriable: bool
+    attempts: int = 0
+    next_attempt_at: datetime | None = None
+    faults: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+class ConfigurationItem(Row):
+    """One user, team, route, policy …; items of the config file are read-only elsewhere (``origin`` ``file``)."""
+
+    kind: str
+    id: str
+    document: dict[str, Any]
+    version: int = 1
+    origin: str = "api"
+    created_at: datetime
+    updated_at: datetime
+    created_by: str = ""
+
+
+class ApiKey(Row):
+    """An API key without its secret: ``digest`` is the key's SHA-256."""
+
+    id: str
+    tenant: str
+    name: str
+    digest: bytes
+    scopes: tuple[Scope, ...]
+    platform: bool = False
+    source: str | None = None
+    user_id: str | None = None
+    created_at: datetime
+    rotate_after: datetime | None = None
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
+    replaces: str | None = None
+
+
+class Tenant(Row):
+    """A tenant."""
+
+    id: str
+    name: str
+    created_at: datetime
+
+
+class SignInLink(Row):
+    """A personal one-time link: ``digest`` is the token's SHA-256; ``user_id`` is None for the key holder's link."""
+
+    digest: bytes
+    tenant: str
+    user_id: str | None
+    name: str
+    scopes: tuple[Scope, ...]
+    expires_at: datetime
+    platform: bool = False
+
+
+class IncidentFilter(Row):
+    """What a list asks for; values of one field are ORed, fields are ANDed. Bounds on ``created_at``: start ≤ t < end."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+    severity: tuple[Severity, ...] = ()
+    status: tuple[Status, ...] = ()
+    category: tuple[Category, ...] = ()
+    source: tuple[str, ...] = ()
+    environment: tuple[Environment, ...] = ()
+    assigned_to: tuple[str, ...] = ()
+    assigned_team: tuple[str, ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    text: str | None = None
+    open_only: bool = False
+    needs: str | None = None
+    sort: str = "-updated_at"
+    limit: int = 50
+    cursor: str | None = None
+
+
+class IncidentPage(Row):
+    """One page of incidents."""
+
+    incidents: tuple[Incident, ...]
+    next_cursor: str | None
+    total: int
+    total_at_least: bool = False
+
+
+_DECODER = msgspec.json.Decoder(ChangeSet)
