@@ -224,8 +224,14 @@ class AuditStore(Protocol):
     def add(self, at: datetime, by: Actor, event_type: str, body: Mapping[str, Any]) -> StoredAudit: ...
 
     def page(
-        self, *, start: datetime | None, end: datetime | None, actor: str | None, incident: str | None,
-        limit: int, cursor: str | None,
+        self,
+        *,
+        start: datetime | None,
+        end: datetime | None,
+        actor: str | None,
+        incident: str | None,
+        limit: int,
+        cursor: str | None,
     ) -> tuple[list[StoredAudit], str | None, int]:
         """Return the tenant's entries and the incidents' changes merged, newest first."""
         ...
@@ -272,7 +278,9 @@ class SystemTransaction(Protocol):
 
     def next_timer_at(self) -> datetime | None: ...
 
-    def claim_notifications(self, *, limit: int, lease_seconds: float, busy_channels: Sequence[str] = ()) -> list[Notification]:
+    def claim_notifications(
+        self, *, limit: int, lease_seconds: float, busy_channels: Sequence[str] = ()
+    ) -> list[Notification]:
         """Claim pages whose attempt is due, worst severity first, then oldest; leaves out channels that are full."""
         ...
 
@@ -331,7 +339,10 @@ class SystemTransaction(Protocol):
     def remember_answer(self, tenant: str, key: str, digest: bytes, answer: bytes) -> None: ...
 
     def prune(
-        self, what: Literal["events", "incidents", "audit", "answers", "links", "notifications"], before: datetime, limit: int
+        self,
+        what: Literal["events", "incidents", "audit", "answers", "links", "notifications"],
+        before: datetime,
+        limit: int,
     ) -> int:
         """Delete at most ``limit`` old rows; returns how many went. Incidents go only when CLOSED, or RESOLVED and old."""
         ...
@@ -361,4 +372,3 @@ class Store(Protocol):
         ...
 
     async def system_read(self, work: Callable[[SystemTransaction], T]) -> T: ...
-

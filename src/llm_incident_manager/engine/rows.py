@@ -14,7 +14,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """What the values here share."""
 
 
-class StoredChange(Row):
+class StoredChange(Row, frozen=True, kw_only=True):
     """One link of a chain: ``body`` is the stored bytes that ``digest`` covers together with ``previous``."""
 
     incident_id: str
@@ -28,7 +28,7 @@ class StoredChange(Row):
         return _DECODER.decode(self.body)
 
 
-class StoredAudit(Row):
+class StoredAudit(Row, frozen=True, kw_only=True):
     """One line of the audit: of the tenant's own chain, or an incident's change set."""
 
     id: str
@@ -38,7 +38,7 @@ class StoredAudit(Row):
     body: bytes
 
 
-class StoredEvent(Row):
+class StoredEvent(Row, frozen=True, kw_only=True):
     """An event as kept: ``payload`` is the normalised event as JSON."""
 
     tenant: str
@@ -49,7 +49,7 @@ class StoredEvent(Row):
     payload: bytes
 
 
-class HeadHash(Row):
+class HeadHash(Row, frozen=True, kw_only=True):
     """The newest link of one chain."""
 
     chain_id: str
@@ -57,7 +57,7 @@ class HeadHash(Row):
     digest: bytes
 
 
-class OpenFingerprint(Row):
+class OpenFingerprint(Row, frozen=True, kw_only=True):
     """An open incident's fingerprint."""
 
     tenant: str
@@ -65,7 +65,7 @@ class OpenFingerprint(Row):
     incident_id: str
 
 
-class OutboxRow(Row):
+class OutboxRow(Row, frozen=True, kw_only=True):
     """One reaction due."""
 
     id: int
@@ -74,7 +74,7 @@ class OutboxRow(Row):
     body: dict[str, Any]
 
 
-class DeadLetter(Row):
+class DeadLetter(Row, frozen=True, kw_only=True):
     """An event that could not be processed: its bytes, the faults or failure, and the analysis of §8.3.3."""
 
     id: str
@@ -89,7 +89,7 @@ class DeadLetter(Row):
     body: bytes = b""
 
 
-class ConfigurationItem(Row):
+class ConfigurationItem(Row, frozen=True, kw_only=True):
     """One user, team, route, policy …; items of the config file are read-only elsewhere (``origin`` ``file``)."""
 
     kind: str
@@ -102,7 +102,7 @@ class ConfigurationItem(Row):
     created_by: str = ""
 
 
-class ApiKey(Row):
+class ApiKey(Row, frozen=True, kw_only=True):
     """An API key without its secret: ``digest`` is the key's SHA-256."""
 
     id: str
@@ -121,7 +121,7 @@ class ApiKey(Row):
     replaces: str | None = None
 
 
-class Tenant(Row):
+class Tenant(Row, frozen=True, kw_only=True):
     """A tenant."""
 
     id: str
@@ -129,7 +129,7 @@ class Tenant(Row):
     created_at: datetime
 
 
-class SignInLink(Row):
+class SignInLink(Row, frozen=True, kw_only=True):
     """A personal one-time link: ``digest`` is the token's SHA-256; ``user_id`` is None for the key holder's link."""
 
     digest: bytes
@@ -141,7 +141,7 @@ class SignInLink(Row):
     platform: bool = False
 
 
-class IncidentFilter(Row):
+class IncidentFilter(Row, frozen=True, kw_only=True):
     """What a list asks for; values of one field are ORed, fields are ANDed. Bounds on ``created_at``: start ≤ t < end."""
 
     start: datetime | None = None
@@ -162,7 +162,7 @@ class IncidentFilter(Row):
     cursor: str | None = None
 
 
-class IncidentPage(Row):
+class IncidentPage(Row, frozen=True, kw_only=True):
     """One page of incidents."""
 
     incidents: tuple[Incident, ...]
