@@ -43,7 +43,7 @@ def chromium() -> Path | str:
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """A running PostgreSQL; ``url`` is a SQLAlchemy URL of its maintenance database, ``origin`` says how it was found."""
+    """A running PostgreSQL: the SQLAlchemy URL of its maintenance database, and how it was found."""
 
     url: str
     origin: str
