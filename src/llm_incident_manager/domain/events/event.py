@@ -9,7 +9,7 @@ from llm_incident_manager.domain.vocabulary import Category, Environment, Severi
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True):
-    """What is affected: a service, endpoint, model, deployment, tenant …"""
+    """What is affected: a service, endpoint, model, deployment, tenant and so on."""
 
     type: str
     id: str
@@ -22,7 +22,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     ``severity`` is the source's own word, ``source_severity`` what it maps to; the classified severity stands on the
     incident. ``late`` marks an event older than the late limit when it was received: it leaves MTTD alone.
-    ``dedup_key``, where a source gives one, replaces title and resource in the fingerprint.
+    ``dedup_key``, where a source gives one, decides the fingerprint together with tenant and source.
     """
 
     event_id: str
