@@ -1,5 +1,6 @@
 """The webhook channel: signature, statuses, Retry-After, bounds."""
 
+import asyncio
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from llm_incident_manager.channels.http_post import BODY_LIMIT, wait_wished
+from llm_incident_manager.channels.outgoing import OutgoingGuard
 from llm_incident_manager.channels.webhook import signature
 from llm_incident_manager.domain.notifications.message import Contact, Delivered, Rejected, RetryLater
 from tests.contract.fakes.receiver import WebhookReceiver
@@ -198,3 +200,24 @@ def test_destinations_are_hosts_without_secrets() -> None:
         "nonsense": "invalid",
     }.items():
         assert channel.destination(Contact(channel="webhook", address=address)) == host
+
+
+async def test_a_silent_host_holds_up_nobody_else() -> None:
+    async with WebhookReceiver() as silent, WebhookReceiver() as well:
+        silent.hang(times=None)
+        channel = opened("webhook", {}, OutgoingGuard(["127.0.0.0/8"]))
+        waiting = [
+            asyncio.create_task(
+                channel.send(a_message(), Contact(channel="webhook", address=f"http://localhost:{silent.port}"))
+            )
+            for _ in range(200)
+        ]
+        await silent.wait_for(8)
+        async with asyncio.timeout(2):
+            outcome = await channel.send(a_message(), Contact(channel="webhook", address=well.url))
+        assert isinstance(outcome, Delivered)
+        assert silent.connections == 8
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        await channel.aclose()

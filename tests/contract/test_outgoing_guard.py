@@ -86,7 +86,7 @@ def resolving(*answers: Sequence[str]) -> tuple[OutgoingGuard, list[str]]:
         asked.append(host)
         return answers[min(len(asked), len(answers)) - 1]
 
-    return OutgoingGuard(["127.0.0.1/32"], resolve=resolve), asked
+    return OutgoingGuard(["127.0.0.0/29"], resolve=resolve), asked
 
 
 async def test_of_several_addresses_only_permitted_ones_are_used() -> None:
@@ -127,8 +127,8 @@ async def test_without_permission_a_loopback_receiver_gets_no_connection() -> No
 
 async def test_the_checked_address_is_the_one_connected_to() -> None:
     """A resolver that gives a good answer first and a bad one next gets no second chance (DNS rebinding)."""
-    guard, asked = resolving(["127.0.0.1"], ["169.254.169.254"])
-    async with WebhookReceiver() as receiver:
+    guard, asked = resolving(["127.0.0.2"], ["169.254.169.254"])
+    async with WebhookReceiver(host="127.0.0.2") as receiver:
         channel = opened("webhook", {}, guard)
         contact = Contact(channel="webhook", address=f"http://rebind.example:{receiver.port}/x")
         assert isinstance(await channel.send(a_message(), contact), Delivered)
@@ -140,6 +140,15 @@ async def test_the_checked_address_is_the_one_connected_to() -> None:
         assert isinstance(await again.send(a_message(), contact), Rejected)
         assert receiver.connections == 1
         await again.aclose()
+
+
+async def test_an_address_where_nobody_listens_is_passed_over() -> None:
+    guard, _ = resolving(["127.0.0.3", "127.0.0.2"])
+    async with WebhookReceiver(host="127.0.0.2") as receiver:
+        channel = opened("webhook", {}, guard)
+        contact = Contact(channel="webhook", address=f"http://two.example:{receiver.port}/x")
+        assert isinstance(await channel.send(a_message(), contact), Delivered)
+        await channel.aclose()
 
 
 async def test_tls_is_checked_for_the_name_though_the_address_is_pinned(tmp_path) -> None:  # type: ignore[no-untyped-def]
