@@ -60,7 +60,7 @@ class IncidentStore(Protocol):
     def append(self, appended: Sequence[tuple[Incident, ChangeSet]]) -> None:
         """Write one change set per incident; each incident is the *new* state, its ``version`` one above the stored.
 
-        Raises Conflict if any stored version is not ``incident.version - 1`` (the transaction must then be rolled back),
+        Raises Conflict if any stored version is not ``incident.version - 1`` (the transaction is then rolled back),
         or if a reopened incident's fingerprint is open elsewhere (code ``fingerprint_open``).
         """
         ...
@@ -344,7 +344,7 @@ class SystemTransaction(Protocol):
         before: datetime,
         limit: int,
     ) -> int:
-        """Delete at most ``limit`` old rows; returns how many went. Incidents go only when CLOSED, or RESOLVED and old."""
+        """Delete at most ``limit`` old rows; returns how many. Incidents go only when CLOSED, or RESOLVED and old."""
         ...
 
     def database_size(self) -> int:

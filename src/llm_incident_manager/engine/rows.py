@@ -142,7 +142,7 @@ class SignInLink(Row, frozen=True, kw_only=True):
 
 
 class IncidentFilter(Row, frozen=True, kw_only=True):
-    """What a list asks for; values of one field are ORed, fields are ANDed. Bounds on ``created_at``: start ≤ t < end."""
+    """What a list asks for; values of one field are ORed, fields ANDed. On ``created_at``: start ≤ t < end."""
 
     start: datetime | None = None
     end: datetime | None = None

@@ -17,7 +17,7 @@ class _Change(msgspec.Struct, frozen=True, kw_only=True, tag_field="change"):
 
 
 class IncidentOpened(_Change, frozen=True, kw_only=True, tag="incident_opened", omit_defaults=True):
-    """The first event of a fingerprint arrived, or a person opened it by hand."""
+    """The first event of a fingerprint arrived, or a person opened it by hand; ``accepted_at`` is when it was answered."""
 
     incident_id: str
     tenant: str
@@ -32,6 +32,7 @@ class IncidentOpened(_Change, frozen=True, kw_only=True, tag="incident_opened", 
     source_severity: str
     resource: Resource
     occurred_at: datetime
+    accepted_at: datetime
     late: bool = False
     environment: Environment | None = None
     tags: dict[str, str] = msgspec.field(default_factory=dict)

@@ -1,0 +1,113 @@
+"""② How bad it is, and why: rules, else thresholds, else the source's own word (specification §3.1.2, §8.2.3)."""
+
+from collections.abc import Callable, Sequence
+
+from llm_incident_manager.domain.classification.conditions import found_text
+from llm_incident_manager.domain.classification.decision import Clause, Classification
+from llm_incident_manager.domain.classification.rules import Rule
+from llm_incident_manager.domain.classification.thresholds import Threshold, next_threshold, plain
+from llm_incident_manager.domain.events.event import Event
+from llm_incident_manager.domain.events.tree import shown
+from llm_incident_manager.domain.vocabulary import Severity
+
+Strategy = Callable[[Event], Classification | None]
+"""Gives a classification, or ``None`` if it has nothing to say; when it raises, the next one is asked."""
+
+
+def classify(event: Event, rules: Sequence[Rule] = (), thresholds: Sequence[Threshold] = ()) -> Classification:
+    """Return the severity and the reason.
+
+    The first rule that matches decides, even if it is milder than what the source said; else the worst threshold
+    crossed; else the source's word. A strategy that fails is named in ``degraded`` and the next one decides (CLS-05).
+    """
+    decided = decide_by(event, (("rules", by_rules(rules)), ("thresholds", by_thresholds(thresholds))))
+    try:
+        worse = next_threshold(thresholds, event, decided.severity)
+    except Exception:  # an explanation must never cost the decision
+        worse = None
+    return _with(decided, next_threshold=worse)
+
+
+def decide_by(event: Event, strategies: Sequence[tuple[str, Strategy]]) -> Classification:
+    """Return the first classification that a named strategy gives, else the source's own; never raises."""
+    degraded: list[str] = []
+    for name, strategy in strategies:
+        try:
+            decided = strategy(event)
+        except Exception as error:  # whatever breaks in a strategy, the event must get a severity (CLS-05)
+            degraded.append(f"{name} failed: {type(error).__name__}: {shown(str(error), 200)}")
+            continue
+        if decided is not None:
+            return _with(decided, degraded=tuple(degraded))
+    sentence = f"no rule and no threshold matched: the source says {event.severity}, which is {event.source_severity}"
+    return Classification(
+        severity=event.source_severity, strategy="source", sentence=sentence, degraded=tuple(degraded)
+    )
+
+
+def by_rules(rules: Sequence[Rule]) -> Strategy:
+    """Return the strategy that asks these rules, higher priority first."""
+    ordered = sorted((rule for rule in rules if rule.enabled), key=lambda rule: -rule.priority)
+
+    def decide(event: Event) -> Classification | None:
+        for rule in ordered:
+            if rule.condition.test(event):
+                clauses = tuple(
+                    Clause(text=found_text(leaf, event), held=leaf.test(event)) for leaf in rule.condition.leaves
+                )
+                sentence = f"rule '{rule.name}' matched: {rule.condition.text}"
+                return Classification(
+                    severity=rule.severity,
+                    strategy="rule",
+                    rule=rule.name,
+                    sentence=sentence + _against_source(event, rule.severity, "the rule decides"),
+                    clauses=clauses,
+                )
+        return None
+
+    return decide
+
+
+def by_thresholds(thresholds: Sequence[Threshold]) -> Strategy:
+    """Return the strategy that takes the worst of the thresholds crossed."""
+
+    def decide(event: Event) -> Classification | None:
+        concerned = [threshold for threshold in thresholds if threshold.concerns(event)]
+        crossed = [each for each in concerned if each.crossed_by(event.metrics[each.metric])]
+        if not crossed:
+            return None
+        worst = min(crossed, key=lambda each: each.severity.rank)
+        found = plain(event.metrics[worst.metric])
+        sentence = f"{worst.metric} is {found}: {worst.text} it is {worst.severity}"
+        clauses = tuple(
+            Clause(text=f"{each.text} (found: {plain(event.metrics[each.metric])})", held=each in crossed)
+            for each in concerned
+        )
+        return Classification(
+            severity=worst.severity,
+            strategy="threshold",
+            sentence=sentence + _against_source(event, worst.severity, "the threshold decides"),
+            clauses=clauses,
+        )
+
+    return decide
+
+
+def _against_source(event: Event, severity: Severity, who: str) -> str:
+    if not event.source_severity.worse_than(severity):
+        return ""
+    return f"; the source says {event.severity}, which is {event.source_severity}, but {who}"
+
+
+def _with(
+    decided: Classification, *, degraded: tuple[str, ...] | None = None, next_threshold: str | None = None
+) -> Classification:
+    return Classification(
+        severity=decided.severity,
+        strategy=decided.strategy,
+        rule=decided.rule,
+        sentence=decided.sentence,
+        clauses=decided.clauses,
+        degraded=decided.degraded if degraded is None else degraded,
+        next_threshold=next_threshold,
+    )

@@ -1,0 +1,146 @@
+"""How the ladder moves: every function takes a position and returns the next one (RTE-05, interfaces "Ladder").
+
+Guards (interfaces, "§4.3's guards"): which statuses a pending step still acts in.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+import msgspec
+
+from llm_incident_manager.domain.escalation.timer import Timer, TimerKind
+from llm_incident_manager.domain.incidents.incident import Incident
+from llm_incident_manager.domain.incidents.ladder import Ladder, LadderState, Plan, Step, StepKind
+from llm_incident_manager.domain.vocabulary import Status
+
+_UNRESOLVED = frozenset({Status.NEW, Status.ACKNOWLEDGED, Status.IN_PROGRESS, Status.ESCALATED})
+_UNTAKEN = frozenset({Status.NEW, Status.ESCALATED})
+
+GUARDS: Mapping[StepKind, frozenset[Status]] = MappingProxyType(
+    {
+        StepKind.LEVEL: _UNTAKEN,
+        StepKind.ACKNOWLEDGMENT: frozenset({Status.NEW}),
+        StepKind.RESOLUTION: _UNRESOLVED,
+        StepKind.MANAGER: _UNRESOLVED,
+        StepKind.CATCH_ALL: _UNTAKEN,
+    }
+)
+
+replace = msgspec.structs.replace
+
+
+def start(plan: Plan, status: Status, *, at: datetime, cycle: int = 1) -> Ladder:
+    """Return the ladder at its first level, told at ``at``; a plan without steps is quiet."""
+    if not plan.steps:
+        return Ladder(state=LadderState.QUIET, cycle=cycle, opened_at=at, reason="this severity pages nobody")
+    first = Ladder(
+        state=LadderState.CLIMBING, cycle=cycle, index=0, level=plan.steps[0].level, opened_at=at, told_at=at
+    )
+    return settle(first, plan, status)
+
+
+def settle(ladder: Ladder, plan: Plan, status: Status) -> Ladder:
+    """Return the ladder with its pending step found anew for ``status``: steps whose guard fails are passed over."""
+    if not status.is_open:
+        return replace(ladder, state=LadderState.ENDED, pending=None, next_at=None, reason=f"it is {status}")
+    if not plan.steps:
+        return replace(ladder, state=LadderState.QUIET, pending=None, next_at=None)
+    pending = _pending(ladder, plan, status)
+    if pending is None:
+        if status in _UNTAKEN:
+            reason = "every level was told"
+            return replace(ladder, state=LadderState.EXHAUSTED, pending=None, next_at=None, reason=reason)
+        return replace(ladder, state=LadderState.TAKEN, pending=None, next_at=None, reason="somebody has it")
+    state = LadderState.CLIMBING if status in _UNTAKEN else LadderState.TAKEN
+    reason = "" if status in _UNTAKEN else "somebody has it"
+    return replace(ladder, state=state, pending=pending, next_at=_due(ladder, plan, pending), reason=reason)
+
+
+def advance(ladder: Ladder, plan: Plan, status: Status, *, at: datetime, by_hand: bool = False) -> tuple[Ladder, Step]:
+    """Return the ladder one step on, and the step to tell now; ``status`` is the one after the move.
+
+    By hand the next step is taken whatever its guard; at the end of the plan the last one is told again.
+    """
+    last = len(plan.steps) - 1
+    index = min(ladder.index + 1, last) if by_hand or ladder.pending is None else ladder.pending
+    late = 0.0
+    if not by_hand and ladder.next_at is not None:
+        late = max(0.0, (at - ladder.next_at).total_seconds())
+    step = plan.steps[index]
+    keeps_level = step.kind in (StepKind.MANAGER, StepKind.CATCH_ALL)
+    moved = replace(
+        ladder,
+        index=index,
+        round=ladder.round + (1 if index <= ladder.index and not by_hand else 0),
+        level=ladder.level if keeps_level else step.level,
+        told_at=at,
+        late_seconds=ladder.late_seconds + late,
+    )
+    return settle(moved, plan, status), step
+
+
+def hurry(ladder: Ladder, *, at: datetime) -> Ladder:
+    """Return the ladder with its pending step due at once: the level told could not be reached."""
+    if ladder.pending is None or ladder.next_at is None or ladder.next_at <= at:
+        return ladder
+    return replace(ladder, next_at=at, reason="the level told could not be reached")
+
+
+def step_down(ladder: Ladder) -> Ladder:
+    """Return the ladder one level lower (de-escalate); level 1 stays."""
+    return replace(ladder, level=max(1, ladder.level - 1))
+
+
+def acts(incident: Incident, timer: Timer) -> bool:
+    """Whether the timer's cause (kind, level, cycle, instant) still holds for the incident as it is now."""
+    return timer in wanted_timers(incident)
+
+
+def wanted_timers(incident: Incident) -> tuple[Timer, ...]:
+    """Return exactly the timers that the incident's state asks for: rows are made to agree with it."""
+    if not incident.is_open or incident.imported:
+        return ()
+    timers: list[Timer] = []
+
+    def want(kind: TimerKind, level: int, due: datetime) -> None:
+        timers.append(
+            Timer(
+                tenant=incident.tenant,
+                incident_id=incident.id,
+                kind=kind,
+                level=level,
+                cycle=incident.ladder.cycle,
+                due_at=due,
+            )
+        )
+
+    ladder, sla = incident.ladder, incident.sla
+    if incident.snoozed_until is not None:
+        want(TimerKind.SNOOZE, ladder.level, incident.snoozed_until)
+    elif ladder.pending is not None and ladder.next_at is not None:
+        step = incident.plan.steps[ladder.pending]
+        want(TimerKind(step.kind.value), step.level, ladder.next_at)
+    if incident.status is Status.NEW and sla.acknowledgment_deadline and not sla.acknowledgment_breached:
+        want(TimerKind.SLA_ACKNOWLEDGMENT, 1, sla.acknowledgment_deadline)
+    if sla.resolution_deadline is not None and not sla.resolution_breached:
+        want(TimerKind.SLA_RESOLUTION, 1, sla.resolution_deadline)
+    return tuple(timers)
+
+
+def _pending(ladder: Ladder, plan: Plan, status: Status) -> int | None:
+    for index in range(ladder.index + 1, len(plan.steps)):
+        step = plan.steps[index]
+        if step.kind is StepKind.CATCH_ALL and ladder.round < plan.repeat and status in GUARDS[plan.steps[0].kind]:
+            return 0
+        if status in GUARDS[step.kind]:
+            return index
+    return None
+
+
+def _due(ladder: Ladder, plan: Plan, pending: int) -> datetime:
+    if plan.policy is not None:
+        wait = plan.steps[pending].after_seconds if pending > ladder.index else plan.steps[-1].after_seconds
+        return (ladder.told_at or ladder.opened_at) + timedelta(seconds=wait)
+    planned = sum(step.after_seconds for step in plan.steps[: pending + 1])
+    return ladder.opened_at + timedelta(seconds=planned + ladder.late_seconds)

@@ -1,0 +1,283 @@
+"""① Event accepted: identity, rate, fingerprint, incident id, journal; only then the answer (ING-01, ING-05 to 08)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from llm_incident_manager.clock import Clock
+from llm_incident_manager.domain.events.document import decode_batch, is_batch, peek
+from llm_incident_manager.domain.events.event import Event
+from llm_incident_manager.domain.events.normalise import accept_document
+from llm_incident_manager.domain.vocabulary import Scope
+from llm_incident_manager.engine.caller import Caller
+from llm_incident_manager.engine.context import Contexts
+from llm_incident_manager.engine.memory import Identity, OpenFingerprints, SeenEvents
+from llm_incident_manager.engine.ports import Store
+from llm_incident_manager.engine.records import Position, Record
+from llm_incident_manager.engine.rows import DeadLetter
+from llm_incident_manager.engine.telemetry import Telemetry
+from llm_incident_manager.engine.waiting import Untriaged
+from llm_incident_manager.errors import FieldFault, Forbidden, IncidentManagerError, Invalid, RateLimited, Unavailable
+from llm_incident_manager.ids import IdSource, IncidentNumbers
+from llm_incident_manager.resilience.sliding_window import SlidingWindow
+
+QUEUED = "Event received and queued for processing"
+KNOWN = "Event was received before; nothing was counted again"
+MAX_LAG_SECONDS = 10.0
+"""Above this lag repeats are answered 503: the lag is bounded, not only the bytes."""
+MAX_DECODED = 20_000
+
+
+class IntakeJournal(Protocol):
+    """What the intake needs of the journal."""
+
+    async def append(self, records: Sequence[Record]) -> list[Position]: ...
+
+    def lag_seconds(self) -> float: ...
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to one event; ``incident_id`` is the one joined or reserved, ``None`` where it opens nothing."""
+
+    status: str
+    event_id: str | None
+    incident_id: str | None = None
+    message: str = QUEUED
+    errors: tuple[FieldFault, ...] = ()
+
+
+class BatchReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a batch: three counts, and a receipt for each event in order."""
+
+    batch_id: str | None
+    accepted: int
+    duplicates: int
+    rejected: int
+    results: tuple[Receipt, ...]
+
+
+class Intake:
+    """Accepts events durably: when it returns, they survive the process and the power."""
+
+    def __init__(
+        self,
+        journal: IntakeJournal,
+        store: Store,
+        contexts: Contexts,
+        *,
+        clock: Clock,
+        numbers: IncidentNumbers,
+        open_fingerprints: OpenFingerprints,
+        seen: SeenEvents,
+        untriaged: Untriaged,
+        telemetry: Telemetry,
+        ids: IdSource,
+    ) -> None:
+        self._journal = journal
+        self._store = store
+        self._contexts = contexts
+        self._clock = clock
+        self._numbers = numbers
+        self._open = open_fingerprints
+        self._seen = seen
+        self._untriaged = untriaged
+        self._telemetry = telemetry
+        self._ids = ids
+        self._windows: dict[tuple[str, str, str], SlidingWindow] = {}
+        self.decoded: dict[Position, Event] = {}
+
+    async def accept_any(self, body: bytes, caller: Caller) -> Receipt | BatchReceipt:
+        """Accept one event, or a batch (§6.3's envelope, or a list)."""
+        if is_batch(body):
+            return await self.accept_batch(body, caller)
+        return await self.accept(body, caller)
+
+    async def accept(self, body: bytes, caller: Caller) -> Receipt:
+        """Accept one event.
+
+        Raises Invalid naming every field at fault, Forbidden, RateLimited, or Unavailable where it cannot be stored.
+        """
+        caller.require(Scope.INGEST)
+        now = self._clock.now()
+        try:
+            event = self._read(body, caller, now)
+        except Invalid:
+            self._refused(caller, peek(body).source, "invalid")
+            raise
+        return await self._accept_event(event, body, caller, now)
+
+    async def accept_batch(self, body: bytes, caller: Caller) -> BatchReceipt:
+        """Accept a batch; a bad event is answered with its faults and kept as a dead letter, the others are accepted.
+
+        Raises Invalid only where the batch as a whole cannot be read, or is empty.
+        """
+        caller.require(Scope.INGEST)
+        now = self._clock.now()
+        batch = decode_batch(body)
+        results: list[Receipt] = []
+        bad: list[DeadLetter] = []
+        for item in batch.items:
+            try:
+                event = self._read(item, caller, now)
+                results.append(await self._accept_event(event, item, caller, now))
+            except (Invalid, Forbidden, RateLimited) as refused:
+                name = peek(item)
+                results.append(_rejected(name.event_id, refused))
+                if isinstance(refused, Invalid):
+                    self._refused(caller, name.source, "invalid")
+                    bad.append(self._letter(item, caller, name.source, refused, now))
+        if bad:
+            await self._store.transact(caller.tenant, lambda tx: tx.dead_letters.add(bad))
+        counts = [receipt.status for receipt in results]
+        return BatchReceipt(
+            batch_id=batch.batch_id,
+            accepted=counts.count("accepted"),
+            duplicates=counts.count("duplicate"),
+            rejected=counts.count("rejected"),
+            results=tuple(results),
+        )
+
+    def _read(self, body: bytes, caller: Caller, now: datetime) -> Event:
+        settings = self._contexts(caller.tenant).settings
+        event = accept_document(body, tenant=caller.tenant, received_at=now, sources=settings.sources)
+        if caller.source is not None and event.source != caller.source:
+            self._refused(caller, event.source, "forbidden")
+            raise Forbidden(f"this key sends for source {caller.source} only, not for {event.source}")
+        source = settings.sources.get(event.source)
+        if source is not None and not source.enabled:
+            self._refused(caller, event.source, "disabled")
+            raise Forbidden(f"source {event.source} is disabled; enable it or send to another one")
+        return event
+
+    async def _accept_event(self, event: Event, body: bytes, caller: Caller, now: datetime) -> Receipt:
+        identity = (caller.tenant, event.source, event.event_id)
+        while True:
+            known, incident_id = await self._known(identity)
+            if known:
+                return Receipt(status="duplicate", event_id=event.event_id, incident_id=incident_id, message=KNOWN)
+            waiting = self._seen.under_way(identity)
+            if waiting is None:
+                break
+            await waiting
+        self._seen.begin(identity)
+        try:
+            return await self._accept_new(event, body, caller, now, identity)
+        finally:
+            self._seen.end(identity)
+
+    async def _known(self, identity: Identity) -> tuple[bool, str | None]:
+        recent, incident_id = self._seen.lookup(identity)
+        if recent or not self._seen.perhaps(identity):
+            return recent, incident_id
+        tenant, source, event_id = identity
+        try:
+            known = await self._store.read(tenant, lambda tx: tx.events.known([(source, event_id)]))
+        except Unavailable:
+            # The database is away: the journal takes it, and triage counts each identity once.
+            return False, None
+        if (source, event_id) not in known:
+            return False, None
+        return True, known[(source, event_id)]
+
+    async def _accept_new(
+        self, event: Event, body: bytes, caller: Caller, now: datetime, identity: Identity
+    ) -> Receipt:
+        tenant = caller.tenant
+        joined = self._open.get(tenant, event.fingerprint)
+        kept = self._admit(event, caller, joined is not None)
+        if joined is not None and self._journal.lag_seconds() > MAX_LAG_SECONDS:
+            self._refused(caller, event.source, "lagging")
+            raise Unavailable("more is waiting than can be worked off now; send it again", code="lagging")
+        opens = joined is None and not event.recovers
+        incident_id = joined
+        if opens:
+            incident_id = self._numbers.reserve(now.date())
+            self._open.put(tenant, event.fingerprint, incident_id)
+            self._untriaged.add(incident_id)
+        record = Record(
+            received_at=_microseconds(now),
+            tenant=tenant,
+            source_key=caller.key_id,
+            incident_id=incident_id,
+            opens=opens,
+            body=body,
+            kept=kept,
+        )
+        try:
+            (position,) = await self._journal.append([record])
+        except BaseException:
+            if opens and incident_id is not None:
+                self._open.drop(tenant, event.fingerprint, incident_id)
+                self._untriaged.done(incident_id)
+            raise
+        self._seen.add(identity, incident_id)
+        if len(self.decoded) < MAX_DECODED:
+            self.decoded[position] = event
+        self._telemetry.count("integration_requests_total", {"source": event.source})
+        return Receipt(status="accepted", event_id=event.event_id, incident_id=incident_id)
+
+    def _admit(self, event: Event, caller: Caller, joins: bool) -> bool:
+        """Return whether the payload is kept; raises RateLimited when even the reserve for new problems is used up."""
+        key = (caller.tenant, caller.key_id, event.source)
+        settings = self._contexts(caller.tenant).settings
+        own = settings.sources.get(event.source)
+        limit = (own.events_per_minute if own is not None else None) or settings.events_per_minute
+        window = self._windows.get(key)
+        if window is None or window.limit != limit:
+            window = self._windows[key] = SlidingWindow(limit, 60.0)
+            self._forget_idle()
+        now = self._clock.monotonic()
+        wait = window.take(now)
+        if wait == 0.0:
+            return True
+        if joins:
+            self._telemetry.count("events_without_payload_total", {"source": event.source})
+            return False
+        wait = window.take_reserve(now)
+        if wait == 0.0:
+            return True
+        self._refused(caller, event.source, "rate_limited")
+        raise RateLimited(
+            f"source {event.source} sent more than {limit} events in a minute; send again in {wait:.0f} s",
+            retry_after_seconds=wait,
+            limit=limit,
+        )
+
+    def _forget_idle(self) -> None:
+        if len(self._windows) > 10_000:
+            now = self._clock.monotonic()
+            self._windows = {key: window for key, window in self._windows.items() if not window.is_idle(now)}
+
+    def _refused(self, caller: Caller, source: str | None, reason: str) -> None:
+        settings = self._contexts(caller.tenant).settings
+        # A source name is the sender's text: only configured ones may become a label, or a storm of names fills memory.
+        name = source if source in settings.sources or source == caller.source else "other"
+        self._telemetry.count("integration_errors_total", {"source": str(name), "reason": reason})
+
+    def _letter(self, body: bytes, caller: Caller, source: str | None, refused: Invalid, now: datetime) -> DeadLetter:
+        return DeadLetter(
+            id=self._ids.new("dl"),
+            tenant=caller.tenant,
+            at=now,
+            source=source or "unknown",
+            reason=refused.message,
+            retriable=False,
+            faults=tuple((fault.field, fault.message) for fault in refused.faults),
+            body=body,
+        )
+
+
+def _rejected(event_id: str | None, refused: IncidentManagerError) -> Receipt:
+    faults = tuple(refused.faults) if isinstance(refused, Invalid) else ()
+    return Receipt(
+        status="rejected",
+        event_id=event_id,
+        message=refused.message,
+        errors=faults or (FieldFault("", refused.message),),
+    )
+
+
+def _microseconds(instant: datetime) -> int:
+    return int(instant.timestamp() * 1_000_000)

@@ -1,0 +1,107 @@
+"""What the intake remembers so that most events need no question to the database."""
+
+import asyncio
+from collections.abc import Iterable
+from hashlib import blake2b
+
+Identity = tuple[str, str, str]
+"""(tenant, source, event id): counted once, ever."""
+
+
+class OpenFingerprints:
+    """From (tenant, fingerprint) to the open incident, or to the one reserved for it; backed by the database."""
+
+    def __init__(self) -> None:
+        self._ids: dict[tuple[str, str], str] = {}
+
+    def get(self, tenant: str, fingerprint: str) -> str | None:
+        """Return the incident that an event of this fingerprint joins, or ``None``."""
+        return self._ids.get((tenant, fingerprint))
+
+    def put(self, tenant: str, fingerprint: str, incident_id: str) -> None:
+        """An incident was opened, or an id reserved, for this fingerprint."""
+        self._ids[(tenant, fingerprint)] = incident_id
+
+    def drop(self, tenant: str, fingerprint: str, incident_id: str) -> None:
+        """That incident is not open any more; another one of the fingerprint stays."""
+        if self._ids.get((tenant, fingerprint)) == incident_id:
+            del self._ids[(tenant, fingerprint)]
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+
+class SeenEvents:
+    """Which identities were counted: the recent ones exactly, with their incident; older ones as "perhaps".
+
+    Until :meth:`warmed`, everything that is not recent is "perhaps", and the database is asked.
+    """
+
+    def __init__(self, recent: int = 50_000, bits: int = 1 << 26) -> None:
+        self._recent = recent
+        self._young: dict[Identity, str | None] = {}
+        self._old: dict[Identity, str | None] = {}
+        self._mask = bits - 1
+        self._bloom = bytearray(bits // 8)
+        self._warm = False
+        self._under_way: dict[Identity, asyncio.Future[None]] = {}
+
+    def lookup(self, identity: Identity) -> tuple[bool, str | None]:
+        """Return whether it is among the recent, and its incident."""
+        if identity in self._young:
+            return True, self._young[identity]
+        if identity in self._old:
+            return True, self._old[identity]
+        return False, None
+
+    def perhaps(self, identity: Identity) -> bool:
+        """Whether the database must be asked: false only if it was certainly never counted."""
+        if not self._warm:
+            return True
+        bloom = self._bloom
+        return all(bloom[place >> 3] & (1 << (place & 7)) for place in self._places(identity))
+
+    def add(self, identity: Identity, incident_id: str | None) -> None:
+        """It is counted now."""
+        if len(self._young) >= self._recent:
+            self._old, self._young = self._young, {}
+        self._young[identity] = incident_id
+        self._mark(identity)
+
+    def warm(self, identities: Iterable[Identity]) -> None:
+        """Take in what the database knows, page by page."""
+        for identity in identities:
+            self._mark(identity)
+
+    def warmed(self) -> None:
+        """The database has been read to the end."""
+        self._warm = True
+
+    def under_way(self, identity: Identity) -> "asyncio.Future[None] | None":
+        """Return what to wait for while the same event is being made durable for somebody else."""
+        return self._under_way.get(identity)
+
+    def begin(self, identity: Identity) -> None:
+        """It is being made durable."""
+        self._under_way[identity] = asyncio.get_running_loop().create_future()
+
+    def end(self, identity: Identity) -> None:
+        """It is durable, or was refused."""
+        future = self._under_way.pop(identity, None)
+        if future is not None and not future.done():
+            future.set_result(None)
+
+    def _mark(self, identity: Identity) -> None:
+        bloom = self._bloom
+        for place in self._places(identity):
+            bloom[place >> 3] |= 1 << (place & 7)
+
+    def _places(self, identity: Identity) -> tuple[int, int, int, int]:
+        digest = blake2b("\0".join(identity).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        mask = self._mask
+        return (
+            int.from_bytes(digest[0:4], "big") & mask,
+            int.from_bytes(digest[4:8], "big") & mask,
+            int.from_bytes(digest[8:12], "big") & mask,
+            int.from_bytes(digest[12:16], "big") & mask,
+        )

@@ -1,0 +1,138 @@
+"""⑥ Told: which pages are planned beside the ladder's own, and what a failed page leads to (NTF-03, NTF-04)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from llm_incident_manager.domain.escalation.moves import hurry
+from llm_incident_manager.domain.incidents.changes import Change, LadderMoved, PeopleTold, PlannedPage
+from llm_incident_manager.domain.incidents.incident import Incident
+from llm_incident_manager.domain.notifications.notification import DeliveryState, Notification
+from llm_incident_manager.domain.notifications.planning import find_target, last_stage, reachable, target_pages
+from llm_incident_manager.domain.people import Target
+from llm_incident_manager.domain.vocabulary import NotificationType, TargetType
+from llm_incident_manager.engine.context import Context
+
+
+def notifications_of(incident: Incident, told: PeopleTold, *, at: datetime) -> list[Notification]:
+    """Return the ledger's rows for the planned pages of one change."""
+    rows: list[Notification] = []
+    for page in told.pages:
+        skipped = page.skipped is not None
+        rows.append(
+            Notification(
+                id=page.notification_id,
+                tenant=incident.tenant,
+                incident_id=incident.id,
+                type=told.type,
+                severity=incident.severity,
+                level=told.level,
+                cycle=told.cycle,
+                step=told.step,
+                target=page.target,
+                recipient=page.recipient,
+                recipient_name=page.name,
+                channel=page.channel,
+                contact=page.contact,
+                stage=page.stage,
+                reason=told.reason,
+                state=DeliveryState.SKIPPED if skipped else DeliveryState.PLANNED,
+                planned_at=at,
+                next_attempt_at=None if skipped else at,
+                last_error=page.skipped,
+            )
+        )
+    return rows
+
+
+def announce(incident: Incident, told: Sequence[Notification], context: Context, *, at: datetime) -> list[Change]:
+    """Return the announcement of the end on every channel that carried a page of this incident (NTF-04)."""
+    pages: dict[tuple[str, str, int], PlannedPage] = {}
+    for row in told:
+        if row.state is DeliveryState.DELIVERED and row.type is not NotificationType.RESOLVED:
+            page = PlannedPage(
+                notification_id=context.ids.new("ntf"),
+                target=row.target,
+                recipient=row.recipient,
+                name=row.recipient_name,
+                channel=row.channel,
+                contact=row.contact,
+            )
+            pages.setdefault((row.recipient, row.channel, row.contact), page)
+    if not pages:
+        return []
+    return [
+        PeopleTold(
+            type=NotificationType.RESOLVED,
+            level=incident.ladder.level,
+            cycle=incident.ladder.cycle,
+            reason="resolved",
+            pages=tuple(pages.values()),
+        )
+    ]
+
+
+def breach_announcement(incident: Incident, context: Context, *, which: str, at: datetime) -> list[Change]:
+    """Return the page that says a deadline passed: to whoever has it, else to the level told last (RTE-06).
+
+    Where §4.3's table escalates at that very deadline, its page says so already and nothing more is sent.
+    """
+    plan, ladder = incident.plan, incident.ladder
+    if plan.policy is None or not plan.steps:
+        return []
+    step = plan.steps[max(0, ladder.index)]
+    targets: tuple[Target, ...] = step.targets
+    if incident.assigned_to is not None and incident.assigned_to in context.directory.users:
+        targets = (Target(type=TargetType.USER, id=incident.assigned_to),)
+    reach = context.reach(incident.severity, at)
+    pages = [page for target in targets for page in target_pages(target, step.channels, reach)]
+    return [
+        PeopleTold(
+            type=NotificationType.INCIDENT_UPDATED,
+            level=ladder.level,
+            cycle=ladder.cycle,
+            reason=f"{which}_deadline_missed",
+            pages=tuple(pages),
+        )
+    ]
+
+
+def fall_through(
+    incident: Incident, failed: Notification, siblings: Sequence[Notification], context: Context, *, at: datetime
+) -> list[Change]:
+    """Return what follows when a page's first round is over without success.
+
+    While another page to the same target may still arrive or has arrived: nothing. Else the recipient's other contacts,
+    then the target's fallback; when no target of the level is left, the next level at once (interfaces, "Telling").
+    """
+    if failed.step is None or not incident.is_open or failed.cycle != incident.ladder.cycle:
+        return []
+    same_target = [row for row in siblings if row.target == failed.target]
+    if any(_hopeful(row) for row in same_target):
+        return []
+    step = incident.plan.steps[failed.step] if failed.step < len(incident.plan.steps) else None
+    target = find_target(failed.target, step.targets) if step is not None else None
+    highest = max(row.stage for row in same_target)
+    if step is not None and target is not None and highest < last_stage(target):
+        reach = context.reach(incident.severity, at)
+        pages = target_pages(target, step.channels, reach, stage=highest + 1)
+        if reachable(pages):
+            return [_told_more(failed, pages)]
+    if any(_hopeful(row) for row in siblings) or failed.step != incident.ladder.index:
+        return []
+    hurried = hurry(incident.ladder, at=at)
+    return [LadderMoved(ladder=hurried)] if hurried != incident.ladder else []
+
+
+def _told_more(failed: Notification, pages: Sequence[PlannedPage]) -> PeopleTold:
+    return PeopleTold(
+        type=failed.type,
+        level=failed.level,
+        cycle=failed.cycle,
+        step=failed.step,
+        reason="fallback",
+        pages=tuple(pages),
+    )
+
+
+def _hopeful(row: Notification) -> bool:
+    return row.state is DeliveryState.DELIVERED or (row.state.is_pending and not row.first_round_over)

@@ -1,0 +1,225 @@
+"""⑧ Looked back on: what people and tools read. Every answer is bound to the caller's tenant."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+from llm_incident_manager.clock import Clock
+from llm_incident_manager.domain.incidents.incident import Incident
+from llm_incident_manager.domain.vocabulary import Scope
+from llm_incident_manager.engine.caller import Caller
+from llm_incident_manager.engine.context import Contexts
+from llm_incident_manager.engine.ports import Store, Transaction
+from llm_incident_manager.engine.route_test import routing_of
+from llm_incident_manager.engine.rows import IncidentFilter, StoredChange
+from llm_incident_manager.engine.views.event import event_document
+from llm_incident_manager.engine.views.explanation import explanation_document
+from llm_incident_manager.engine.views.incident import incident_document
+from llm_incident_manager.engine.views.notification import notification_document
+from llm_incident_manager.engine.views.timeline import log_entries
+from llm_incident_manager.engine.waiting import Untriaged
+from llm_incident_manager.errors import FieldFault, Invalid
+
+T = TypeVar("T")
+Document = dict[str, Any]
+
+COUNTED = 2000
+"""Change sets whose entries are counted exactly for a timeline's total; a storm has far more."""
+
+
+class Query:
+    """Reads incidents and what belongs to them.
+
+    All raise NotFound for an unknown or foreign id, Forbidden without the scope ``read``, and Unavailable while the
+    store is away or a reserved id is not triaged within 2 s.
+    """
+
+    def __init__(self, store: Store, contexts: Contexts, untriaged: Untriaged, clock: Clock) -> None:
+        self._store = store
+        self._contexts = contexts
+        self._untriaged = untriaged
+        self._clock = clock
+
+    async def find(self, caller: Caller, incident_id: str) -> Incident:
+        """Return the incident itself, for commands that look before they act."""
+        return await self._of(caller, incident_id, lambda _, incident: incident)
+
+    async def incident(self, caller: Caller, incident_id: str) -> Document:
+        """Return one incident; an alias answers with the incident that won."""
+        return incident_document(await self.find(caller, incident_id))
+
+    async def incidents(self, caller: Caller, wanted: IncidentFilter) -> Document:
+        """Return ``{incidents, next_cursor, total}``, with ``total_at_least`` where the total is not exact."""
+        caller.require(Scope.READ)
+        page = await self._store.read(caller.tenant, lambda tx: tx.incidents.search(wanted))
+        answer: Document = {
+            "incidents": [incident_document(incident) for incident in page.incidents],
+            "next_cursor": page.next_cursor,
+            "total": page.total,
+        }
+        return answer | ({"total_at_least": True} if page.total_at_least else {})
+
+    async def timeline(
+        self, caller: Caller, incident_id: str, *, limit: int, cursor: str | None, newest_first: bool = False
+    ) -> Document:
+        """Return ``{entries, next_cursor, total}`` of §5.4's log, oldest first unless asked otherwise."""
+        skip = _skip(cursor)
+
+        def work(tx: Transaction, incident: Incident) -> Document:
+            if newest_first:
+                entries, more = _newest(tx, incident, skip, limit)
+            else:
+                entries, more = _oldest(tx, incident, skip, limit)
+            total, exact = _count(tx, incident)
+            answer: Document = {"entries": entries, "next_cursor": more, "total": total}
+            return answer if exact else answer | {"total_at_least": True}
+
+        return await self._of(caller, incident_id, work)
+
+    async def events(self, caller: Caller, incident_id: str, *, limit: int, cursor: str | None) -> Document:
+        """Return ``{events, next_cursor, total}``: the events whose payload is kept, newest first."""
+
+        def work(tx: Transaction, incident: Incident) -> Document:
+            stored, more = tx.events.of_incident(incident.id, limit=limit, cursor=cursor)
+            total = tx.events.kept_count([incident.id]).get(incident.id, 0)
+            return {"events": [event_document(each) for each in stored], "next_cursor": more, "total": total}
+
+        return await self._of(caller, incident_id, work)
+
+    async def notifications(
+        self, caller: Caller, incident_id: str, *, limit: int = 500, cursor: str | None = None
+    ) -> Document:
+        """Return ``{notifications, next_cursor, total}``: the page ledger of one incident, oldest first."""
+        skip, _ = _skip(cursor)
+
+        def work(tx: Transaction, incident: Incident) -> Document:
+            rows = tx.notifications.of_incident(incident.id)
+            shown = [notification_document(row) for row in rows[skip : skip + limit]]
+            more = f"{skip + limit}.0" if skip + limit < len(rows) else None
+            return {"notifications": shown, "next_cursor": more, "total": len(rows)}
+
+        return await self._of(caller, incident_id, work)
+
+    async def notification(self, caller: Caller, notification_id: str) -> Document:
+        """Return one notification's row of the page ledger."""
+        caller.require(Scope.READ)
+        row = await self._store.read(caller.tenant, lambda tx: tx.notifications.get(notification_id))
+        return notification_document(row)
+
+    async def related(self, caller: Caller, incident_id: str) -> Document:
+        """Return ``{related, next_cursor, total}``: the linked incidents, each with ``kind`` and ``reason``."""
+
+        def work(tx: Transaction, incident: Incident) -> Document:
+            found = tx.incidents.get_many([link.incident_id for link in incident.links])
+            shown = [
+                incident_document(found[link.incident_id]) | {"kind": link.kind.value, "reason": link.reason}
+                for link in incident.links
+                if link.incident_id in found
+            ]
+            return {"related": shown, "next_cursor": None, "total": len(shown)}
+
+        return await self._of(caller, incident_id, work)
+
+    async def explanation(self, caller: Caller, incident_id: str) -> Document:
+        """Return why this severity, this grouping and these people."""
+
+        def work(tx: Transaction, incident: Incident) -> Document:
+            told = [notification_document(row) for row in tx.notifications.of_incident(incident.id)]
+            return explanation_document(incident, told)
+
+        return await self._of(caller, incident_id, work)
+
+    async def test_route(self, caller: Caller, document: Document) -> Document:
+        """Return which route, policy, people and channels an event would get at each level, and why; nothing is sent.
+
+        Raises Invalid naming every bad field of the event.
+        """
+        caller.require(Scope.READ)
+        return routing_of(document, self._contexts(caller.tenant), tenant=caller.tenant, at=self._clock.now())
+
+    async def _of(self, caller: Caller, incident_id: str, work: Callable[[Transaction, Incident], T]) -> T:
+        caller.require(Scope.READ)
+        await self._untriaged.wait(incident_id)
+        return await self._store.read(caller.tenant, lambda tx: work(tx, tx.incidents.get(incident_id)))
+
+
+def since(value: datetime | None) -> str | None:
+    """Return an instant as a filter's text."""
+    return None if value is None else value.isoformat()
+
+
+def _skip(cursor: str | None) -> tuple[int, int]:
+    """Return where a page goes on: a change set's version (or an offset), and how many of its entries were shown."""
+    if cursor is None:
+        return 0, 0
+    first, dot, second = cursor.partition(".")
+    if not (dot and first.isdecimal() and second.isdecimal() and len(cursor) <= 20):
+        raise Invalid(
+            "the cursor is not one of ours",
+            [FieldFault("cursor", "cannot be read; leave it out to start anew")],
+            code="invalid_cursor",
+        )
+    return int(first), int(second)
+
+
+def _oldest(
+    tx: Transaction, incident: Incident, skip: tuple[int, int], limit: int
+) -> tuple[list[Document], str | None]:
+    version, shown = skip
+    before = max(0, version - 1)
+    return _page(tx, incident, range(before, incident.version), shown, limit, step=1)
+
+
+def _newest(
+    tx: Transaction, incident: Incident, skip: tuple[int, int], limit: int
+) -> tuple[list[Document], str | None]:
+    version, shown = skip
+    top = min(version or incident.version, incident.version)
+    return _page(tx, incident, range(top - 1, -1, -1), shown, limit, step=-1)
+
+
+def _page(
+    tx: Transaction, incident: Incident, befores: range, shown: int, limit: int, *, step: int
+) -> tuple[list[Document], str | None]:
+    """Return one page of entries from change sets in order; ``befores`` are the versions before each."""
+    entries: list[Document] = []
+    for stored in _in_order(tx, incident.id, befores, limit, step):
+        found = log_entries(incident.id, stored)[::step]
+        for number, entry in enumerate(found):
+            if number < shown:
+                continue
+            if len(entries) == limit:
+                return entries, f"{stored.version}.{number}"
+            entries.append(entry)
+        shown = 0
+    return entries, None
+
+
+def _in_order(tx: Transaction, incident_id: str, befores: range, limit: int, step: int) -> "list[StoredChange]":
+    """Return change sets enough for one page: those without entries are few, so twice the page does, else all."""
+    chosen: list[StoredChange] = []
+    if step > 0:
+        after = befores.start
+        while after < befores.stop and _entries_in(chosen) <= limit:
+            found = tx.incidents.changes(incident_id, after_version=after, limit=limit + 50)
+            if not found:
+                break
+            chosen += found
+            after = found[-1].version
+        return chosen
+    top = befores.start + 1
+    while top > 0 and _entries_in(chosen) <= limit:
+        after = max(0, top - limit - 50)
+        found = tx.incidents.changes(incident_id, after_version=after, limit=top - after)
+        chosen += reversed(found)
+        top = after
+    return chosen
+
+
+def _entries_in(stored: "list[StoredChange]") -> int:
+    return sum(len(log_entries("", each)) for each in stored)
+
+
+def _count(tx: Transaction, incident: Incident) -> tuple[int, bool]:
+    counted = _entries_in(tx.incidents.changes(incident.id, limit=COUNTED))
+    return counted, incident.version <= COUNTED

@@ -1,0 +1,149 @@
+"""The table "this change → these follow-ups": pure, and on one screen.
+
+Follow-ups are made in the same transaction as their cause, so that no crash can come between them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from llm_incident_manager.domain.escalation.moves import advance, hurry, settle, start, step_down
+from llm_incident_manager.domain.incidents.changes import (
+    Change,
+    IncidentOpened,
+    LadderMoved,
+    PeopleTold,
+    Routed,
+    SeverityChanged,
+    Snoozed,
+    StatusChanged,
+)
+from llm_incident_manager.domain.incidents.evolve import applied
+from llm_incident_manager.domain.incidents.incident import Actor, Incident
+from llm_incident_manager.domain.incidents.ladder import Ladder, LadderState, Step, StepKind
+from llm_incident_manager.domain.notifications.planning import pages_for, reachable
+from llm_incident_manager.domain.vocabulary import Action, NotificationType
+from llm_incident_manager.engine.context import Context, Told
+from llm_incident_manager.engine.notify import announce
+from llm_incident_manager.engine.route import routed
+
+
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
+    """When it happens, by whom, and what may be asked meanwhile."""
+
+    at: datetime
+    by: Actor
+    context: Context
+    told: Told
+
+
+FollowUp = Callable[[Incident, Any, Moment], list[Change]]
+
+
+def follow_ups(incident: Incident | None, changes: Sequence[Change], moment: Moment) -> list[Change]:
+    """Return ``changes`` with every follow-up right behind its cause.
+
+    Changes that bring their own ladder move (a fired timer) are left as they are.
+    """
+    complete: list[Change] = []
+    state = incident
+    explicit = any(isinstance(change, LadderMoved) for change in changes)
+    for change in changes:
+        state = applied(state, (change,), at=moment.at, by=moment.by)
+        complete.append(change)
+        react = TABLE.get(type(change))
+        if react is None or state.imported or explicit:
+            continue
+        further = react(state, change, moment)
+        if further:
+            state = applied(state, further, at=moment.at, by=moment.by)
+            complete += further
+    return complete
+
+
+def told_step(
+    incident: Incident, ladder: Ladder, step: Step, moment: Moment, *, kind: NotificationType, reason: str
+) -> list[Change]:
+    """Return the ladder's move and the pages of ``step``; a level that nobody can be told of moves on at once."""
+    reach = moment.context.reach(incident.severity, moment.at)
+    pages = pages_for(step.targets, step.channels, reach)
+    note = "" if reachable(pages) else "nobody of this level can be told"
+    if not reachable(pages):
+        ladder = hurry(ladder, at=moment.at)
+    told = PeopleTold(
+        type=kind, level=step.level, cycle=ladder.cycle, reason=reason, step=ladder.index, pages=pages, note=note
+    )
+    return [LadderMoved(ladder=ladder), told]
+
+
+def _open_ladder(incident: Incident, _: IncidentOpened, moment: Moment) -> list[Change]:
+    change = routed(incident, moment.context, at=moment.at)
+    return [change, *_first_step(incident, change, moment, cycle=1, kind=NotificationType.INCIDENT_CREATED)]
+
+
+def _restart_ladder(incident: Incident, change: SeverityChanged, moment: Moment) -> list[Change]:
+    if not change.after.worse_than(change.before):
+        calmer = routed(incident, moment.context, at=incident.ladder.opened_at)
+        ladder = msgspec.structs.replace(incident.ladder, index=min(incident.ladder.index, len(calmer.plan.steps) - 1))
+        return [calmer, LadderMoved(ladder=settle(ladder, calmer.plan, incident.status))]
+    anew = routed(incident, moment.context, at=moment.at)
+    cycle = incident.ladder.cycle + 1
+    return [anew, *_first_step(incident, anew, moment, cycle=cycle, kind=NotificationType.INCIDENT_UPDATED)]
+
+
+def _first_step(
+    incident: Incident, change: Routed, moment: Moment, *, cycle: int, kind: NotificationType
+) -> list[Change]:
+    ladder = start(change.plan, incident.status, at=moment.at, cycle=cycle)
+    if not change.plan.steps:
+        return [LadderMoved(ladder=ladder)]
+    reason = "opened" if cycle == 1 else "severity_raised"
+    return told_step(incident, ladder, change.plan.steps[0], moment, kind=kind, reason=reason)
+
+
+def _move_ladder(incident: Incident, change: StatusChanged, moment: Moment) -> list[Change]:
+    ladder, plan = incident.ladder, incident.plan
+    match change.action:
+        case Action.ESCALATE if plan.steps:
+            moved, step = advance(ladder, plan, incident.status, at=moment.at, by_hand=True)
+            return told_step(incident, moved, step, moment, kind=NotificationType.ESCALATED, reason="escalated_by_hand")
+        case Action.REOPEN if plan.steps:
+            again = start(plan, incident.status, at=moment.at, cycle=ladder.cycle + 1)
+            return [LadderMoved(ladder=again)]
+        case Action.DE_ESCALATE:
+            ladder = step_down(ladder)
+        case _:
+            pass
+    changes: list[Change] = [LadderMoved(ladder=settle(ladder, plan, incident.status))]
+    if change.action is Action.RESOLVE:
+        changes += announce(incident, moment.told(incident.id), moment.context, at=moment.at)
+    return changes
+
+
+def _hold_ladder(incident: Incident, change: Snoozed, moment: Moment) -> list[Change]:
+    if change.until is not None:
+        held = msgspec.structs.replace(
+            incident.ladder, state=LadderState.SNOOZED, reason=f"snoozed until {change.until:%Y-%m-%d %H:%M} UTC"
+        )
+        return [LadderMoved(ladder=held)]
+    ladder = settle(incident.ladder, incident.plan, incident.status)
+    if ladder.next_at is not None and ladder.next_at < moment.at:
+        ladder = msgspec.structs.replace(ladder, next_at=moment.at)
+    return [LadderMoved(ladder=ladder)]
+
+
+TABLE: Mapping[type[Change], FollowUp] = MappingProxyType(
+    {
+        IncidentOpened: _open_ladder,
+        SeverityChanged: _restart_ladder,
+        StatusChanged: _move_ladder,
+        Snoozed: _hold_ladder,
+    }
+)
+"""What follows from what; a change that is not here has no follow-up."""
+
+ESCALATING = frozenset({StepKind.LEVEL, StepKind.ACKNOWLEDGMENT, StepKind.RESOLUTION})
+"""Steps that escalate the incident's status; the manager's page and the catch-all leave it alone."""

@@ -1,0 +1,169 @@
+"""A tenant's settings in memory: people, routes, policies, sources …, built from its configuration documents."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+import structlog
+
+from llm_incident_manager.domain.classification.rules import Rule
+from llm_incident_manager.domain.classification.thresholds import Threshold
+from llm_incident_manager.domain.escalation.policy import Policy
+from llm_incident_manager.domain.events.event import SourceSettings
+from llm_incident_manager.domain.people import CatchAll, Team, User
+from llm_incident_manager.domain.routing.directory import Directory, OnCallAnswer
+from llm_incident_manager.domain.routing.route import Route
+from llm_incident_manager.engine.documents.classification import Classifying
+from llm_incident_manager.engine.documents.findings import Findings
+from llm_incident_manager.engine.documents.kinds import Kind, Written
+from llm_incident_manager.engine.documents.known import Known, survey
+from llm_incident_manager.engine.documents.parse import PARSERS, read
+from llm_incident_manager.engine.documents.schedules import Schedule
+from llm_incident_manager.engine.documents.server import Limits, Retention, ServerSettings
+from llm_incident_manager.engine.documents.templates import Template
+from llm_incident_manager.engine.ports import Store
+from llm_incident_manager.errors import FieldFault, Unavailable
+
+_LOG = structlog.get_logger(__name__)
+
+
+class TenantSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is set for one tenant, at one revision.
+
+    ``paused`` names what people have paused. ``faults`` are those of stored documents that could not be used any more
+    (field ``kind/id: path``): such a document is left out, the others hold.
+    """
+
+    tenant: str
+    revision: int = 0
+    users: dict[str, User] = msgspec.field(default_factory=dict)
+    teams: dict[str, Team] = msgspec.field(default_factory=dict)
+    routes: tuple[Route, ...] = ()
+    policies: tuple[Policy, ...] = ()
+    catch_all: CatchAll = CatchAll()
+    schedules: dict[str, Schedule] = msgspec.field(default_factory=dict)
+    templates: tuple[Template, ...] = ()
+    sources: dict[str, SourceSettings] = msgspec.field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
+    limits: Limits = Limits()
+    retention: Retention = Retention()
+    paused: frozenset[str] = frozenset()
+    known: Known = Known()
+    faults: tuple[FieldFault, ...] = ()
+
+    @property
+    def events_per_minute(self) -> int:
+        """The rate of a source that names none of its own."""
+        return self.limits.events_per_minute_per_source
+
+    def policy(self, word: str) -> Policy | None:
+        """Return the policy with this id or name."""
+        return next((policy for policy in self.policies if word in (policy.id, policy.name)), None)
+
+    def directory(self, on_call: OnCallAnswer | None = None) -> Directory:
+        """Return who targets are; without ``on_call`` schedules come to nobody."""
+        return Directory(self.users, self.teams, on_call)
+
+    def ingest_keys(self) -> dict[bytes, str]:
+        """Return the source's name by the SHA-256 of the ingest key that its settings hold."""
+        return {
+            bytes.fromhex(digest): source.name
+            for source in self.sources.values()
+            if source.enabled and (digest := source.extra.get("api_key_sha256"))
+        }
+
+
+def build_settings(
+    tenant: str, items: Iterable[Written], *, server: ServerSettings | None = None, revision: int = 0
+) -> TenantSettings:
+    """Return the settings that ``items`` make; never raises for a faulty document, which is left out and named.
+
+    A team or policy that lost one of its people is still used with the rest: paging fewer is better than paging nobody.
+    """
+    server = server or ServerSettings()
+    items = sorted(items, key=lambda item: (item.kind, item.id))
+    known = survey(items)
+    values: dict[str, dict[str, Any]] = {kind: {} for kind in Kind}
+    faults: list[FieldFault] = []
+    for item in items:
+        if item.kind not in PARSERS:
+            continue
+        findings = Findings()
+        value = read(item.kind, item.document | _identity(item), known, findings)
+        faults += [FieldFault(f"{item.kind}/{item.id}: {each.field}", each.message) for each in findings.faults]
+        values[item.kind][item.id] = value
+    classifying = values[Kind.CLASSIFICATION].get(Kind.CLASSIFICATION.value, Classifying())
+    return TenantSettings(
+        tenant=tenant,
+        revision=revision,
+        users=values[Kind.USERS],
+        teams=values[Kind.TEAMS],
+        routes=tuple(values[Kind.ROUTES].values()),
+        policies=tuple(values[Kind.POLICIES].values()),
+        catch_all=values[Kind.CATCH_ALL].get(Kind.CATCH_ALL.value, CatchAll()),
+        schedules=values[Kind.SCHEDULES],
+        templates=tuple(values[Kind.TEMPLATES].values()),
+        sources=values[Kind.SOURCES],
+        rules=classifying.rules,
+        thresholds=classifying.thresholds,
+        limits=server.limits,
+        retention=server.retention,
+        paused=frozenset(name for name, paused in values[Kind.PAUSES].items() if paused),
+        known=known,
+        faults=tuple(faults),
+    )
+
+
+class SettingsMemory:
+    """The settings of every tenant, in memory; the last good ones are kept while the store is away."""
+
+    def __init__(self, server: ServerSettings | None = None) -> None:
+        self.server = server or ServerSettings()
+        self._settings: dict[str, TenantSettings] = {}
+
+    def of(self, tenant: str) -> TenantSettings:
+        """Return the tenant's settings; a tenant that has none yet gets the defaults."""
+        found = self._settings.get(tenant)
+        if found is None:
+            found = self._settings[tenant] = build_settings(tenant, (), server=self.server)
+        return found
+
+    def put(self, settings: TenantSettings) -> None:
+        """Use these from now on."""
+        self._settings[settings.tenant] = settings
+
+    def tenants(self) -> list[str]:
+        """Return the tenants that have settings in memory."""
+        return sorted(self._settings)
+
+    async def refresh(self, store: Store, *, everything: bool = False) -> list[str]:
+        """Read again what has a new revision, and return those tenants.
+
+        While the store is away it returns nothing and the last good settings stay. With ``everything`` the revisions are
+        not looked at (after ``server`` was replaced).
+        """
+        try:
+            revisions: Mapping[str, int] = await store.system_read(lambda tx: tx.configuration_revision())
+            changed = [
+                tenant
+                for tenant, revision in revisions.items()
+                if everything or tenant not in self._settings or self._settings[tenant].revision != revision
+            ]
+            for tenant in changed:
+                items = await store.read(tenant, lambda tx: tx.configuration.all())
+                self._use(build_settings(tenant, items, server=self.server, revision=revisions[tenant]))
+        except Unavailable as away:
+            _LOG.warning("settings_not_refreshed", reason=away.message)
+            return []
+        return changed
+
+    def _use(self, settings: TenantSettings) -> None:
+        for fault in settings.faults:
+            _LOG.error("setting_faulty", tenant=settings.tenant, where=fault.field, message=fault.message)
+        self.put(settings)
+
+
+def _identity(item: Written) -> dict[str, Any]:
+    """Return what a document must say of itself: the id under which it is stored."""
+    return {} if item.kind in (Kind.CATCH_ALL, Kind.CLASSIFICATION) else {"id": item.id}

@@ -1,0 +1,211 @@
+"""②③ Triage: a batch is classified and opens or joins incidents, each with route, first timer and pages, at once."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from llm_incident_manager.clock import Clock
+from llm_incident_manager.domain.events.event import Event
+from llm_incident_manager.domain.events.normalise import accept_document
+from llm_incident_manager.engine.context import Contexts
+from llm_incident_manager.engine.memory import OpenFingerprints, SeenEvents
+from llm_incident_manager.engine.ports import Store
+from llm_incident_manager.engine.records import Damage, Entry, Position
+from llm_incident_manager.engine.rows import DeadLetter
+from llm_incident_manager.engine.telemetry import Telemetry
+from llm_incident_manager.engine.triage_batch import Item, Triaged, triage_batch
+from llm_incident_manager.engine.waiting import Untriaged
+from llm_incident_manager.errors import Invalid, Unavailable
+from llm_incident_manager.ids import IdSource, IncidentNumbers
+
+log = structlog.get_logger("triage")
+BATCH = 400
+REPEAT_FLUSH_SECONDS = 1.0
+"""Repeats are folded into at most one change per incident in this time."""
+RESTARTS_BEFORE_DEAD_LETTER = 2
+
+
+class TriageJournal(Protocol):
+    """What triage needs of the journal."""
+
+    def take(self, limit: int, *, repeats: bool = True) -> list[Entry]: ...
+    def done(self, positions: Sequence[Position]) -> None: ...
+    def release(self, positions: Sequence[Position]) -> None: ...
+    def mark_in_work(self, positions: Iterable[Position]) -> None: ...
+    def clear_in_work(self, positions: Iterable[Position]) -> None: ...
+    def restarts(self, position: Position) -> int: ...
+    @property
+    def damaged(self) -> list[Damage]: ...
+
+
+class Triage:
+    """The step from the journal to the database; ``run_once`` is one batch, the loop that repeats it lives in app."""
+
+    def __init__(
+        self,
+        journal: TriageJournal,
+        store: Store,
+        contexts: Contexts,
+        *,
+        clock: Clock,
+        numbers: IncidentNumbers,
+        open_fingerprints: OpenFingerprints,
+        seen: SeenEvents,
+        untriaged: Untriaged,
+        telemetry: Telemetry,
+        ids: IdSource,
+        enrich: Callable[[Event], Event] = lambda event: event,
+        decoded: dict[Position, Event] | None = None,
+    ) -> None:
+        self._journal = journal
+        self._store = store
+        self._contexts = contexts
+        self._clock = clock
+        self._numbers = numbers
+        self._open = open_fingerprints
+        self._seen = seen
+        self._untriaged = untriaged
+        self._telemetry = telemetry
+        self._ids = ids
+        self._enrich = enrich
+        self._decoded = decoded if decoded is not None else {}
+        self._flushed_repeats = float("-inf")
+
+    async def run_once(self, limit: int = BATCH) -> int:
+        """Triage one batch; returns how many records were worked off. Raises Unavailable while the database is away."""
+        await self._keep_damage()
+        now = self._clock.monotonic()
+        repeats = now - self._flushed_repeats >= REPEAT_FLUSH_SECONDS
+        entries = self._journal.take(limit * (25 if repeats else 1), repeats=repeats)
+        if not entries:
+            return 0
+        if repeats and any(not entry.record.opens for entry in entries):
+            self._flushed_repeats = now
+        started = self._clock.monotonic()
+        suspects = [entry for entry in entries if self._journal.restarts(entry.position) >= RESTARTS_BEFORE_DEAD_LETTER]
+        self._journal.mark_in_work([entry.position for entry in entries])
+        try:
+            if suspects:
+                await self._bury(suspects, "it was in work at two restarts in a row")
+                entries = [entry for entry in entries if entry not in suspects]
+            await self._work_off(entries)
+        finally:
+            self._journal.clear_in_work([entry.position for entry in entries])
+        self._telemetry.observe("worker_processing_duration_seconds", None, self._clock.monotonic() - started)
+        return len(entries)
+
+    async def _work_off(self, entries: Sequence[Entry]) -> None:
+        by_tenant: dict[str, list[Entry]] = {}
+        for entry in entries:
+            by_tenant.setdefault(entry.record.tenant, []).append(entry)
+        waiting = {entry.position for entry in entries}
+        try:
+            for tenant, batch in by_tenant.items():
+                await self._batch(tenant, batch)
+                waiting.difference_update(entry.position for entry in batch)
+        except (Unavailable, asyncio.CancelledError):
+            self._journal.release(sorted(waiting))
+            raise
+
+    async def _batch(self, tenant: str, entries: Sequence[Entry]) -> None:
+        try:
+            await self._transact(tenant, entries)
+        except Unavailable:
+            raise
+        except Exception as failure:
+            if len(entries) > 1:
+                # One bad record must not hold the others: halve until it stands alone.
+                middle = len(entries) // 2
+                await self._batch(tenant, entries[:middle])
+                await self._batch(tenant, entries[middle:])
+                return
+            log.exception("triage_failed", tenant=tenant, incident_id=entries[0].record.incident_id)
+            await self._bury(entries, f"triage failed: {type(failure).__name__}")
+
+    async def _transact(self, tenant: str, entries: Sequence[Entry]) -> None:
+        items = [item for entry in entries if (item := self._item(entry)) is not None]
+        context = self._contexts(tenant)
+
+        result = await self._store.transact(
+            tenant, lambda tx: triage_batch(tx, items, context, self._reserve), background=True
+        )
+        self._journal.done([entry.position for entry in entries])
+        self._after(tenant, entries, result)
+
+    def _after(self, tenant: str, entries: Sequence[Entry], result: Triaged) -> None:
+        for incident in result.opened:
+            self._open.put(tenant, incident.fingerprint, incident.id)
+            self._telemetry.count(
+                "incidents_created_total",
+                {"severity": incident.severity.value, "category": incident.category.value},
+            )
+            if incident.times.mttd is not None:
+                self._telemetry.observe("incident_mttd_seconds", None, incident.times.mttd)
+        for incident in result.ended:
+            self._open.drop(tenant, incident.fingerprint, incident.id)
+        for fingerprint, incident_id in result.standing.items():
+            self._open.put(tenant, fingerprint, incident_id)
+        for entry in entries:
+            self._decoded.pop(entry.position, None)
+            if entry.record.opens and entry.record.incident_id is not None:
+                self._untriaged.done(entry.record.incident_id)
+
+    def _item(self, entry: Entry) -> Item | None:
+        event = self._decoded.get(entry.position)
+        if event is None:
+            received = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=entry.record.received_at)
+            sources = self._contexts(entry.record.tenant).settings.sources
+            try:
+                event = accept_document(
+                    entry.record.body, tenant=entry.record.tenant, received_at=received, sources=sources
+                )
+            except Invalid as invalid:
+                # It was valid when it was answered: settings may have changed since. Read it without them.
+                event = _read_again(entry, received, invalid)
+        return Item(event=self._enrich(event), record=entry.record)
+
+    def _reserve(self, at: datetime) -> str:
+        return self._numbers.reserve(at.date())
+
+    async def _keep_damage(self) -> None:
+        for damage in list(self._journal.damaged):
+            letter = DeadLetter(
+                id=self._ids.new("dl"),
+                tenant="default",
+                at=self._clock.now(),
+                source="journal",
+                reason=f"unreadable journal bytes: {damage.reason}",
+                retriable=False,
+                body=damage.data,
+            )
+            await self._keep(letter)
+            self._journal.done([damage.position])
+
+    async def _keep(self, letter: DeadLetter) -> None:
+        await self._store.transact(letter.tenant, lambda tx: tx.dead_letters.add([letter]))
+
+    async def _bury(self, entries: Sequence[Entry], reason: str) -> None:
+        for entry in entries:
+            letter = DeadLetter(
+                id=self._ids.new("dl"),
+                tenant=entry.record.tenant,
+                at=self._clock.now(),
+                source="triage",
+                reason=reason,
+                retriable=True,
+                body=entry.record.body,
+            )
+            await self._keep(letter)
+            self._journal.done([entry.position])
+            if entry.record.opens and entry.record.incident_id is not None:
+                self._untriaged.done(entry.record.incident_id)
+
+
+def _read_again(entry: Entry, received: datetime, invalid: Invalid) -> Event:
+    try:
+        return accept_document(entry.record.body, tenant=entry.record.tenant, received_at=received)
+    except Invalid:
+        raise invalid from None

@@ -1,0 +1,202 @@
+"""The transaction of triage: every event is counted once, every new fingerprint opens one incident."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import msgspec
+
+from llm_incident_manager.domain.events.event import Event
+from llm_incident_manager.domain.incidents.incident import SYSTEM, Incident
+from llm_incident_manager.engine.commit import Opened, commit, prepare_opening, write_openings
+from llm_incident_manager.engine.context import Context
+from llm_incident_manager.engine.openings import classified, integration, joining, opening, recovering, starts_at
+from llm_incident_manager.engine.ports import Key, Transaction
+from llm_incident_manager.engine.records import Record
+from llm_incident_manager.engine.rows import StoredEvent
+
+KEEP_FIRST = 100
+KEEP_EVERY = 100
+"""A storm keeps the first 100 payloads of an incident and every hundredth after; counts stay exact."""
+
+Reserve = Callable[[datetime], str]
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """One accepted event and its journal record."""
+
+    event: Event
+    record: Record
+
+    @property
+    def key(self) -> Key:
+        """What is counted once, within the tenant."""
+        return (self.event.source, self.event.event_id)
+
+
+class Triaged(msgspec.Struct, kw_only=True):
+    """What a batch did: incidents opened and ended, and which incident stands for a fingerprint now."""
+
+    opened: list[Incident] = msgspec.field(default_factory=list)
+    ended: list[Incident] = msgspec.field(default_factory=list)
+    standing: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class _Group(msgspec.Struct, kw_only=True):
+    """The next stretch of one fingerprint: it opens or joins with ``items``, and ``recovery`` may end it."""
+
+    items: list[Item]
+    recovery: Item | None = None
+
+
+def triage_batch(tx: Transaction, items: Sequence[Item], context: Context, reserve: Reserve) -> Triaged:
+    """Triage ``items`` of one tenant in order; harmless when repeated: identities that are known count nothing."""
+    result = Triaged()
+    waiting = _fresh(tx, items)
+    while waiting:
+        waiting = _wave(tx, waiting, context, reserve, result)
+    return result
+
+
+def _fresh(tx: Transaction, items: Sequence[Item]) -> list[Item]:
+    """Return each identity's first item, without those counted before; their reserved ids become aliases."""
+    known = tx.events.known({item.key for item in items})
+    first: dict[Key, Item] = {}
+    for item in items:
+        if item.key in known:
+            _point(tx, item, known[item.key])
+        else:
+            first.setdefault(item.key, item)
+    return list(first.values())
+
+
+def _wave(tx: Transaction, items: Sequence[Item], context: Context, reserve: Reserve, result: Triaged) -> list[Item]:
+    """Take each fingerprint one stretch further; returns what is left for the next wave."""
+    by_fingerprint: dict[str, list[Item]] = {}
+    for item in items:
+        by_fingerprint.setdefault(item.event.fingerprint, []).append(item)
+    standing = tx.incidents.open_by_fingerprint(by_fingerprint)
+    missing = [fingerprint for fingerprint in by_fingerprint if fingerprint not in standing]
+    before = tx.incidents.last_by_fingerprint(missing) if missing else {}
+    left: list[Item] = []
+    openings: list[tuple[Opened, list[Item]]] = []
+    for fingerprint, group in by_fingerprint.items():
+        incident = standing.get(fingerprint)
+        if incident is not None:
+            stretch, rest = _stretch(group)
+            _join(tx, incident, stretch, context, result)
+            left += rest
+            continue
+        group = _without_leading_recoveries(tx, group)
+        if not group:
+            continue
+        stretch, rest = _stretch(group)
+        if stretch.recovery is not None:
+            rest = [stretch.recovery, *rest]
+        opened = _open(tx, stretch.items, context, reserve, before.get(fingerprint))
+        openings.append((opened, stretch.items))
+        left += rest
+    return left + _write(tx, openings, result)
+
+
+def _write(tx: Transaction, openings: Sequence[tuple[Opened, list[Item]]], result: Triaged) -> list[Item]:
+    """Write the openings of a wave; returns the items of those that another node had opened first."""
+    if not openings:
+        return []
+    lost = write_openings(tx, [opened for opened, _ in openings])
+    left: list[Item] = []
+    keep: list[StoredEvent] = []
+    keyed: list[tuple[Event, str | None]] = []
+    for opened, items in openings:
+        incident = opened.incident
+        if incident.fingerprint in lost:
+            left += items
+            continue
+        result.opened.append(incident)
+        result.standing[incident.fingerprint] = incident.id
+        keyed += [(item.event, incident.id) for item in items]
+        keep += _payloads(items, incident.id, counted=0)
+        for item in items:
+            _point(tx, item, incident.id)
+    tx.events.add(keyed)
+    tx.events.keep(keep)
+    return left
+
+
+def _open(
+    tx: Transaction, items: Sequence[Item], context: Context, reserve: Reserve, recurrence_of: str | None
+) -> Opened:
+    first = items[0]
+    event = first.event
+    reserved = next((item.record.incident_id for item in items if item.record.opens), None)
+    if reserved is None or reserved == recurrence_of:
+        reserved = reserve(event.received_at)
+    # What arrived together is judged together: the worst decides, so that nobody is paged twice for one storm.
+    worst = min((classified(item.event, context) for item in items), key=lambda found: found.severity.rank)
+    change = opening(event, worst, tenant=tx.tenant, incident_id=reserved, recurrence_of=recurrence_of)
+    more = joining(None, [item.event for item in items[1:]], context)
+    at = starts_at(event.received_at, tx.now)
+    return prepare_opening([change, *more], by=integration(event.source), at=at, context=context)
+
+
+def _join(tx: Transaction, incident: Incident, stretch: _Group, context: Context, result: Triaged) -> None:
+    new = tx.events.add([(item.event, incident.id) for item in stretch.items])
+    counted = [item for item in stretch.items if item.key in new]
+    for item in stretch.items:
+        _point(tx, item, incident.id)
+    changes = joining(incident, [item.event for item in counted], context)
+    if changes:
+        tx.events.keep(_payloads(counted, incident.id, counted=incident.event_count))
+        incident = commit(tx, incident, changes, by=SYSTEM, context=context)
+    result.standing[incident.fingerprint] = incident.id
+    if stretch.recovery is not None:
+        _recover(tx, incident, stretch.recovery, context, result)
+
+
+def _recover(tx: Transaction, incident: Incident, item: Item, context: Context, result: Triaged) -> None:
+    if item.key not in tx.events.add([(item.event, incident.id)]):
+        return
+    tx.events.keep(_payloads([item], incident.id, counted=0))
+    changes = recovering(incident, item.event, context)
+    after = commit(tx, incident, changes, by=integration(item.event.source), context=context)
+    if not after.is_open:
+        result.ended.append(after)
+        result.standing.pop(after.fingerprint, None)
+
+
+def _without_leading_recoveries(tx: Transaction, items: Sequence[Item]) -> list[Item]:
+    """A recovery of nothing opens nothing; its identity is remembered."""
+    start = next((index for index, item in enumerate(items) if not item.event.recovers), len(items))
+    if start:
+        tx.events.add([(item.event, None) for item in items[:start]])
+    return list(items[start:])
+
+
+def _stretch(items: Sequence[Item]) -> tuple[_Group, list[Item]]:
+    for index, item in enumerate(items):
+        if item.event.recovers:
+            return _Group(items=list(items[:index]), recovery=item), list(items[index + 1 :])
+    return _Group(items=list(items)), []
+
+
+def _point(tx: Transaction, item: Item, incident_id: str | None) -> None:
+    """An id that was answered and not used becomes an alias of the incident that counts the event."""
+    reserved = item.record.incident_id
+    if item.record.opens and reserved is not None and incident_id is not None and reserved != incident_id:
+        tx.incidents.alias(reserved, incident_id)
+
+
+def _payloads(items: Sequence[Item], incident_id: str, *, counted: int) -> list[StoredEvent]:
+    kept: list[StoredEvent] = []
+    for number, item in enumerate(items, start=counted):
+        if item.record.kept and (number < KEEP_FIRST or number % KEEP_EVERY == 0):
+            kept.append(
+                StoredEvent(
+                    tenant=item.record.tenant,
+                    source=item.event.source,
+                    event_id=item.event.event_id,
+                    incident_id=incident_id,
+                    received_at=item.event.received_at,
+                    payload=msgspec.json.encode(item.event),
+                )
+            )
+    return kept
