@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from llm_incident_manager.domain.classification.conditions import found_text
-from llm_incident_manager.domain.classification.decision import Clause, Classification
+from llm_incident_manager.domain.classification.decision import Classification, Clause
 from llm_incident_manager.domain.classification.rules import Rule
 from llm_incident_manager.domain.classification.thresholds import Threshold, next_threshold, plain
 from llm_incident_manager.domain.events.event import Event

@@ -131,9 +131,11 @@ def _shorthand(field: str, value: object, path: str, faults: list[FieldFault]) -
 def _comparison(document: Mapping[Any, Any], path: str, faults: list[FieldFault]) -> Condition:
     before = len(faults)
     field, operation, value = document["field"], document.get("op"), document.get("value")
-    for key in document:
-        if key not in ("field", "op", "value"):
-            faults.append(FieldFault(member(path, key), "is not known here; a comparison has field, op and value"))
+    faults += [
+        FieldFault(member(path, key), "is not known here; a comparison has field, op and value")
+        for key in document
+        if key not in ("field", "op", "value")
+    ]
     if not isinstance(field, str) or not (field in FIELDS or field.startswith(_FREE)):
         remedy = f"it must be one of {', '.join(FIELDS)}, or begin with {', '.join(_FREE)}"
         faults.append(FieldFault(path, f"looks at {shown(field)}; {remedy}"))

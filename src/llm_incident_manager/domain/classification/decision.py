@@ -13,7 +13,7 @@ class Clause(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Classification(msgspec.Struct, frozen=True, kw_only=True):
-    """The severity given, by which strategy (``rule``, ``threshold``, ``source``), which rule, and a sentence for people.
+    """The severity given, by which strategy (``rule``, ``threshold``, ``source``) and rule, and a sentence for people.
 
     ``next_threshold`` says what would make it worse ("above 10000 ms p95_latency_ms it becomes P0").
     """

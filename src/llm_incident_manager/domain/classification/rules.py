@@ -28,15 +28,14 @@ def parse_rule(document: object, path: str = "rule") -> Rule:
     Raises:
         Invalid: ``invalid_rule`` naming every bad member.
     """
-    faults: list[FieldFault] = []
     if not isinstance(document, Mapping):
         wrong = FieldFault(path, f"is {shown(document)}; it must be an object with name, if and severity")
         raise Invalid("the rule is wrong", [wrong], code="invalid_rule")
-    for key in document:
-        if key not in ("name", "if", "severity", "priority", "enabled"):
-            faults.append(
-                FieldFault(member(path, key), "is not known; a rule has name, if, severity, priority, enabled")
-            )
+    faults = [
+        FieldFault(member(path, key), "is not known; a rule has name, if, severity, priority, enabled")
+        for key in document
+        if key not in ("name", "if", "severity", "priority", "enabled")
+    ]
     name = document.get("name")
     if not isinstance(name, str) or not name.strip():
         faults.append(FieldFault(f"{path}.name", f"is {shown(name)}; it must be text"))

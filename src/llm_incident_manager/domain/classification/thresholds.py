@@ -97,7 +97,7 @@ def parse_threshold(document: object, path: str = "threshold") -> Threshold:
 
 
 def next_threshold(thresholds: Iterable[Threshold], event: Event, severity: Severity) -> str | None:
-    """Return what would make it worse ("above 10000 ms p95_latency_ms it becomes P0"): the least step, then the nearest."""
+    """Return what would make it worse ("above 10000 ms p95_latency_ms it becomes P0"): the least and nearest step."""
     worse = [
         threshold
         for threshold in thresholds
