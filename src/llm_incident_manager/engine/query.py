@@ -1,7 +1,6 @@
 """⑧ Looked back on: what people and tools read. Every answer is bound to the caller's tenant."""
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any, TypeVar
 
 from llm_incident_manager.clock import Clock
@@ -11,20 +10,16 @@ from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.context import Contexts
 from llm_incident_manager.engine.ports import Store, Transaction
 from llm_incident_manager.engine.route_test import routing_of
-from llm_incident_manager.engine.rows import IncidentFilter, StoredChange
+from llm_incident_manager.engine.rows import IncidentFilter
+from llm_incident_manager.engine.story import place_in, timeline_page
 from llm_incident_manager.engine.views.event import event_document
 from llm_incident_manager.engine.views.explanation import explanation_document
 from llm_incident_manager.engine.views.incident import incident_document
 from llm_incident_manager.engine.views.notification import notification_document
-from llm_incident_manager.engine.views.timeline import log_entries
 from llm_incident_manager.engine.waiting import Untriaged
-from llm_incident_manager.errors import FieldFault, Invalid
 
 T = TypeVar("T")
 Document = dict[str, Any]
-
-COUNTED = 2000
-"""Change sets whose entries are counted exactly for a timeline's total; a storm has far more."""
 
 
 class Query:
@@ -63,18 +58,11 @@ class Query:
         self, caller: Caller, incident_id: str, *, limit: int, cursor: str | None, newest_first: bool = False
     ) -> Document:
         """Return ``{entries, next_cursor, total}`` of §5.4's log, oldest first unless asked otherwise."""
-        skip = _skip(cursor)
-
-        def work(tx: Transaction, incident: Incident) -> Document:
-            if newest_first:
-                entries, more = _newest(tx, incident, skip, limit)
-            else:
-                entries, more = _oldest(tx, incident, skip, limit)
-            total, exact = _count(tx, incident)
-            answer: Document = {"entries": entries, "next_cursor": more, "total": total}
-            return answer if exact else answer | {"total_at_least": True}
-
-        return await self._of(caller, incident_id, work)
+        return await self._of(
+            caller,
+            incident_id,
+            lambda tx, incident: timeline_page(tx, incident, limit=limit, cursor=cursor, newest_first=newest_first),
+        )
 
     async def events(self, caller: Caller, incident_id: str, *, limit: int, cursor: str | None) -> Document:
         """Return ``{events, next_cursor, total}``: the events whose payload is kept, newest first."""
@@ -90,7 +78,7 @@ class Query:
         self, caller: Caller, incident_id: str, *, limit: int = 500, cursor: str | None = None
     ) -> Document:
         """Return ``{notifications, next_cursor, total}``: the page ledger of one incident, oldest first."""
-        skip, _ = _skip(cursor)
+        skip, _ = place_in(cursor)
 
         def work(tx: Transaction, incident: Incident) -> Document:
             rows = tx.notifications.of_incident(incident.id)
@@ -141,85 +129,3 @@ class Query:
         caller.require(Scope.READ)
         await self._untriaged.wait(incident_id)
         return await self._store.read(caller.tenant, lambda tx: work(tx, tx.incidents.get(incident_id)))
-
-
-def since(value: datetime | None) -> str | None:
-    """Return an instant as a filter's text."""
-    return None if value is None else value.isoformat()
-
-
-def _skip(cursor: str | None) -> tuple[int, int]:
-    """Return where a page goes on: a change set's version (or an offset), and how many of its entries were shown."""
-    if cursor is None:
-        return 0, 0
-    first, dot, second = cursor.partition(".")
-    if not (dot and first.isdecimal() and second.isdecimal() and len(cursor) <= 20):
-        raise Invalid(
-            "the cursor is not one of ours",
-            [FieldFault("cursor", "cannot be read; leave it out to start anew")],
-            code="invalid_cursor",
-        )
-    return int(first), int(second)
-
-
-def _oldest(
-    tx: Transaction, incident: Incident, skip: tuple[int, int], limit: int
-) -> tuple[list[Document], str | None]:
-    version, shown = skip
-    before = max(0, version - 1)
-    return _page(tx, incident, range(before, incident.version), shown, limit, step=1)
-
-
-def _newest(
-    tx: Transaction, incident: Incident, skip: tuple[int, int], limit: int
-) -> tuple[list[Document], str | None]:
-    version, shown = skip
-    top = min(version or incident.version, incident.version)
-    return _page(tx, incident, range(top - 1, -1, -1), shown, limit, step=-1)
-
-
-def _page(
-    tx: Transaction, incident: Incident, befores: range, shown: int, limit: int, *, step: int
-) -> tuple[list[Document], str | None]:
-    """Return one page of entries from change sets in order; ``befores`` are the versions before each."""
-    entries: list[Document] = []
-    for stored in _in_order(tx, incident.id, befores, limit, step):
-        found = log_entries(incident.id, stored)[::step]
-        for number, entry in enumerate(found):
-            if number < shown:
-                continue
-            if len(entries) == limit:
-                return entries, f"{stored.version}.{number}"
-            entries.append(entry)
-        shown = 0
-    return entries, None
-
-
-def _in_order(tx: Transaction, incident_id: str, befores: range, limit: int, step: int) -> "list[StoredChange]":
-    """Return change sets enough for one page: those without entries are few, so twice the page does, else all."""
-    chosen: list[StoredChange] = []
-    if step > 0:
-        after = befores.start
-        while after < befores.stop and _entries_in(chosen) <= limit:
-            found = tx.incidents.changes(incident_id, after_version=after, limit=limit + 50)
-            if not found:
-                break
-            chosen += found
-            after = found[-1].version
-        return chosen
-    top = befores.start + 1
-    while top > 0 and _entries_in(chosen) <= limit:
-        after = max(0, top - limit - 50)
-        found = tx.incidents.changes(incident_id, after_version=after, limit=top - after)
-        chosen += reversed(found)
-        top = after
-    return chosen
-
-
-def _entries_in(stored: "list[StoredChange]") -> int:
-    return sum(len(log_entries("", each)) for each in stored)
-
-
-def _count(tx: Transaction, incident: Incident) -> tuple[int, bool]:
-    counted = _entries_in(tx.incidents.changes(incident.id, limit=COUNTED))
-    return counted, incident.version <= COUNTED
