@@ -53,7 +53,8 @@ class IncidentStore(Protocol):
         """Insert new incidents (version 1) with their first change set.
 
         Returns, by fingerprint, the incidents of others that were open already: those were not inserted (a unique
-        index decides), and the reserved id was made an alias of the winner.
+        index decides), and the reserved id was made an alias of the winner. An id that is stored already (the same
+        opening, repeated) is returned with the incident as it is now.
         """
         ...
 
@@ -82,12 +83,17 @@ class IncidentStore(Protocol):
         ...
 
     def without_next_step(self, limit: int = 100) -> list[str]:
-        """Return open incidents of P0–P3 with neither a timer, nor a person, nor a recorded reason: should be none."""
+        """Return open incidents of P0–P3 with neither a next step, nor a person, nor a recorded reason: should be none.
+
+        A next step is a timer or a page still to be sent; a person is an assignee or a ladder that is ``taken``; a
+        reason is the ladder's. Imported incidents page nobody, so they need none.
+        """
         ...
 
     def times(self, start: datetime | None, end: datetime | None) -> list[dict[str, Any]]:
         """Return severity, category, source, environment, status, assigned_team, assigned_to, created_at, mttd, mtta,
-        mttr, breaches of every incident created in [start, end), for analytics (seconds; None where unknown).
+        mttr, breaches (``acknowledgment``, ``resolution``) of every incident created in [start, end), for analytics
+        (seconds; None where unknown).
         """
         ...
 
@@ -154,7 +160,10 @@ class NotificationStore(Protocol):
         ...
 
     def save(self, notification: Notification) -> None:
-        """Write state, attempts and times; ends the lease."""
+        """Write state, attempts and times; ends the lease.
+
+        One that ended in between (an acknowledgment cancelled it) does not become pending again. Raises NotFound.
+        """
         ...
 
     def cancel(self, incident_id: str, *, reason: str, keep: Sequence[str] = ()) -> int:
@@ -248,17 +257,28 @@ class AuditStore(Protocol):
 class Transaction(Protocol):
     """One database transaction, bound to one tenant, that cannot be forgotten. ``now`` is fixed for its length."""
 
-    tenant: str
-    now: datetime
-    incidents: IncidentStore
-    events: EventStore
-    timers: TimerStore
-    notifications: NotificationStore
-    outbox: OutboxStore
-    dead_letters: DeadLetterStore
-    configuration: ConfigurationStore
-    keys: KeyStore
-    audit: AuditStore
+    @property
+    def tenant(self) -> str: ...
+    @property
+    def now(self) -> datetime: ...
+    @property
+    def incidents(self) -> IncidentStore: ...
+    @property
+    def events(self) -> EventStore: ...
+    @property
+    def timers(self) -> TimerStore: ...
+    @property
+    def notifications(self) -> NotificationStore: ...
+    @property
+    def outbox(self) -> OutboxStore: ...
+    @property
+    def dead_letters(self) -> DeadLetterStore: ...
+    @property
+    def configuration(self) -> ConfigurationStore: ...
+    @property
+    def keys(self) -> KeyStore: ...
+    @property
+    def audit(self) -> AuditStore: ...
 
     def of(self, tenant: str) -> "Transaction":
         """Return the same transaction bound to another tenant (a batch may span several)."""
@@ -268,7 +288,8 @@ class Transaction(Protocol):
 class SystemTransaction(Protocol):
     """One transaction over all tenants, for the loops that serve them all."""
 
-    now: datetime
+    @property
+    def now(self) -> datetime: ...
 
     def of(self, tenant: str) -> Transaction: ...
 
@@ -345,6 +366,10 @@ class SystemTransaction(Protocol):
         limit: int,
     ) -> int:
         """Delete at most ``limit`` old rows; returns how many. Incidents go only when CLOSED, or RESOLVED and old."""
+        ...
+
+    def take_lease(self, name: str, holder: str, *, seconds: float) -> bool:
+        """Take or renew a lease; False while somebody else holds it."""
         ...
 
     def database_size(self) -> int:

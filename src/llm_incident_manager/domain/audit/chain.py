@@ -43,7 +43,7 @@ class FaultKind(StrEnum):
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """The first link that does not hold, and why: one is missing before it, it does not follow, or its bytes changed."""
+    """The first link that does not hold: one is missing before it, it does not follow, or its bytes changed."""
 
     version: int
     kind: FaultKind
@@ -52,7 +52,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def genesis(tenant: str, chain_id: str) -> bytes:
-    """Return the ``previous`` of version 1: a digest of tenant and chain id (an incident's, or :data:`TENANT_CHAIN`)."""
+    """Return the ``previous`` of version 1: a digest of tenant and chain id."""
     return hashlib.sha256(_GENESIS + msgspec.json.encode((tenant, chain_id))).digest()
 
 
