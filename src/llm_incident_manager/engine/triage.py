@@ -11,7 +11,7 @@ from llm_incident_manager.clock import Clock
 from llm_incident_manager.domain.events.event import Event
 from llm_incident_manager.domain.events.normalise import accept_document
 from llm_incident_manager.engine.context import Contexts
-from llm_incident_manager.engine.memory import OpenFingerprints, SeenEvents
+from llm_incident_manager.engine.memory import OpenFingerprints
 from llm_incident_manager.engine.ports import Store
 from llm_incident_manager.engine.records import Damage, Entry, Position
 from llm_incident_manager.engine.rows import DeadLetter
@@ -53,7 +53,6 @@ class Triage:
         clock: Clock,
         numbers: IncidentNumbers,
         open_fingerprints: OpenFingerprints,
-        seen: SeenEvents,
         untriaged: Untriaged,
         telemetry: Telemetry,
         ids: IdSource,
@@ -66,7 +65,6 @@ class Triage:
         self._clock = clock
         self._numbers = numbers
         self._open = open_fingerprints
-        self._seen = seen
         self._untriaged = untriaged
         self._telemetry = telemetry
         self._ids = ids
