@@ -10,8 +10,8 @@ from llm_incident_manager.errors import Invalid
 def row(**members: Any) -> dict[str, Any]:
     return {
         "severity": "P1", "category": "cost", "source": "a", "environment": None, "status": "NEW",
-        "assigned_team": None, "assigned_to": None, "created_at": datetime(2027, 1, 31, 23, 30, tzinfo=UTC), "mttd": None, "mtta": None,
-        "mttr": None, "breaches": [],
+        "assigned_team": None, "assigned_to": None, "created_at": datetime(2027, 1, 31, 23, 30, tzinfo=UTC),
+        "mttd": None, "mtta": None, "mttr": None, "breaches": [],
     } | members  # fmt: skip
 
 

@@ -1,0 +1,31 @@
+"""Which sources there are: the built-in ones, and those that installed packages bring.
+
+A package offers one by the entry point group ``llm_incident_manager.sources``; the entry is its ``SourceSpec``.
+"""
+
+from collections.abc import Iterable
+from importlib.metadata import EntryPoint, entry_points
+
+from llm_incident_manager.errors import Invalid
+from llm_incident_manager.sources import native, statuspage
+from llm_incident_manager.sources.spec import SourceSpec
+
+BUILT_IN = (native.SPEC, statuspage.SPEC)
+ENTRY_POINT_GROUP = "llm_incident_manager.sources"
+
+
+def source_specs(entries: Iterable[EntryPoint] | None = None) -> dict[str, SourceSpec]:
+    """Return every source by its path, built-in ones first; ``entries`` are those of the installed packages.
+
+    Raises:
+        Invalid: an entry is no ``SourceSpec``, or its path is taken.
+    """
+    specs = {spec.path: spec for spec in BUILT_IN}
+    for entry in entry_points(group=ENTRY_POINT_GROUP) if entries is None else entries:
+        spec = entry.load()
+        if not isinstance(spec, SourceSpec):
+            raise Invalid(f"{entry.value} is not a SourceSpec", code="invalid_plugin")
+        if spec.path in specs:
+            raise Invalid(f"{entry.value}: there is a source at {spec.path!r} already", code="invalid_plugin")
+        specs[spec.path] = spec
+    return specs
