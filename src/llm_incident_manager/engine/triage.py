@@ -1,6 +1,5 @@
 """②③ Triage: a batch is classified and opens or joins incidents, each with route, first timer and pages, at once."""
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -72,28 +71,48 @@ class Triage:
         self._decoded = decoded if decoded is not None else {}
         self._flushed_repeats = float("-inf")
 
+    def takes_repeats(self) -> bool:
+        """Whether the next batch may hold repeats: they are flushed at most once a second."""
+        return self._clock.monotonic() - self._flushed_repeats >= REPEAT_FLUSH_SECONDS
+
     async def run_once(self, limit: int = BATCH) -> int:
         """Triage one batch; returns how many records were worked off. Raises Unavailable while the database is away."""
         await self._keep_damage()
         now = self._clock.monotonic()
-        repeats = now - self._flushed_repeats >= REPEAT_FLUSH_SECONDS
+        repeats = self.takes_repeats()
         entries = self._journal.take(limit * (25 if repeats else 1), repeats=repeats)
         if not entries:
             return 0
         if repeats and any(not entry.record.opens for entry in entries):
             self._flushed_repeats = now
         started = self._clock.monotonic()
-        suspects = [entry for entry in entries if self._journal.restarts(entry.position) >= RESTARTS_BEFORE_DEAD_LETTER]
-        self._journal.mark_in_work([entry.position for entry in entries])
         try:
-            if suspects:
-                await self._bury(suspects, "it was in work at two restarts in a row")
-                entries = [entry for entry in entries if entry not in suspects]
-            await self._work_off(entries)
+            await self._work_off(await self._without_suspects(entries))
         finally:
             self._journal.clear_in_work([entry.position for entry in entries])
         self._telemetry.observe("worker_processing_duration_seconds", None, self._clock.monotonic() - started)
         return len(entries)
+
+    async def _without_suspects(self, entries: list[Entry]) -> list[Entry]:
+        """Return the entries that never were in work at a restart; those that were are tried alone, or buried.
+
+        Two restarts with the same mark end in a dead letter; one may have been another's fault, so it gets one more
+        chance in which nobody else can be blamed.
+        """
+        unmarked: list[Entry] = []
+        for entry in entries:
+            restarts = self._journal.restarts(entry.position)
+            if restarts == 0:
+                unmarked.append(entry)
+                continue
+            self._journal.mark_in_work([entry.position])
+            if restarts >= RESTARTS_BEFORE_DEAD_LETTER:
+                await self._bury([entry], "it was in work at two restarts in a row")
+            else:
+                await self._work_off([entry])
+            self._journal.clear_in_work([entry.position])
+        self._journal.mark_in_work([entry.position for entry in unmarked])
+        return unmarked
 
     async def _work_off(self, entries: Sequence[Entry]) -> None:
         by_tenant: dict[str, list[Entry]] = {}
@@ -104,7 +123,8 @@ class Triage:
             for tenant, batch in by_tenant.items():
                 await self._batch(tenant, batch)
                 waiting.difference_update(entry.position for entry in batch)
-        except (Unavailable, asyncio.CancelledError):
+        except BaseException:
+            # Whatever happened, what is not in the database is taken again.
             self._journal.release(sorted(waiting))
             raise
 
