@@ -137,7 +137,7 @@ def backlog(connection: Connection) -> dict[str, int]:
 
 
 def _notification(row: RowMapping) -> Notification:
-    fields = dict(row)
+    fields = {f"{name}": value for name, value in row.items()}  # plain text: msgspec refuses subclasses of str
     for each in _INSTANTS:
         fields[each] = instant(fields[each])
     return msgspec.convert(fields, Notification)

@@ -11,8 +11,8 @@ from llm_incident_manager.storage.schema import OUTBOX
 from llm_incident_manager.storage.statements import insert, pieces
 
 _INSERT = insert(OUTBOX)
-# The oldest rows; a second relay on PostgreSQL takes others.
-_TAKE = select(OUTBOX).order_by(OUTBOX.c.id).limit(bindparam("most")).with_for_update(skip_locked=True)
+# The oldest rows.
+_TAKE = select(OUTBOX).order_by(OUTBOX.c.id).limit(bindparam("most"))
 # What has been done.
 _DELETE = delete(OUTBOX).where(OUTBOX.c.id.in_(bindparam("ids", expanding=True)))
 
@@ -31,7 +31,7 @@ class SqlOutbox:
 
 
 def take(connection: Connection, limit: int) -> list[OutboxRow]:
-    """Return the oldest rows of all tenants; they stay until :func:`done`."""
+    """Return the oldest rows of all tenants; they stay until :func:`done`, so two relays may see the same row."""
     return [
         OutboxRow(id=row.id, tenant=row.tenant, kind=row.kind, body=msgspec.json.decode(row.body))
         for row in connection.execute(_TAKE, {"most": limit})
