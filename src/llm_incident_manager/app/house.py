@@ -1,5 +1,6 @@
 """The whole engine put together over one store, one journal and the channels: what every mode and every test runs."""
 
+import random
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -44,7 +45,7 @@ class House:
         numbers: IncidentNumbers | None = None,
         ids: IdSource | None = None,
         enrich: Callable[[Event], Event] = lambda event: event,
-        jitter: Callable[[], float] | None = None,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self.store = store
         self.journal = journal
@@ -93,7 +94,7 @@ class House:
             self.render,
             clock=clock,
             telemetry=self.telemetry,
-            **({"jitter": jitter} if jitter is not None else {}),
+            jitter=jitter,
         )
         self.relay = Relay(store, bus)
         self.respond = Respond(store, self.context, self.untriaged, self.ids, self.committed)

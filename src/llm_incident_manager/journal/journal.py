@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -43,8 +43,10 @@ class Journal:
         segment_bytes: int,
         memory_records: int,
         memory_bytes: int,
+        seen: Callable[[Record], object],
     ) -> None:
         self._folder = folder
+        self._seen = seen
         self._disk = disk
         self._clock = clock
         self._max_bytes = max_bytes
@@ -77,10 +79,12 @@ class Journal:
         memory_bytes: int = 64 << 20,
         disk: Disk | None = None,
         clock: Clock | None = None,
+        seen: Callable[[Record], object] = lambda _: None,
     ) -> Self:
         """Return the journal in ``folder``, which is made if need be, with everything in it that is not done.
 
         ``max_bytes`` bounds the files together, ``memory_records`` and ``memory_bytes`` what of them is kept in memory.
+        ``seen`` is called with every record that waits from before: the ids it holds are taken.
 
         Raises:
             Invalid: a limit makes no sense, or a newer version of this product wrote the folder.
@@ -99,6 +103,7 @@ class Journal:
             segment_bytes=segment_bytes,
             memory_records=memory_records,
             memory_bytes=memory_bytes,
+            seen=seen,
         )
 
     def _lock_folder(self) -> int:
@@ -117,6 +122,7 @@ class Journal:
             if piece.torn:
                 self.cut_bytes += piece.end - piece.start
             elif piece.record is not None:
+                self._seen(piece.record)
                 self._backlog.add([Entry(position, piece.record)])
             else:
                 self._backlog.add_damage(self._damage(position, piece.end - piece.start, piece.fault))
