@@ -31,7 +31,7 @@ class TenantSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is set for one tenant, at one revision.
 
     ``paused`` names what people have paused. ``faults`` are those of stored documents that could not be used any more
-    (field ``kind/id: path``): such a document is left out, the others hold.
+    (field ``kind/id: path``).
     """
 
     tenant: str
@@ -77,9 +77,10 @@ class TenantSettings(msgspec.Struct, frozen=True, kw_only=True):
 def build_settings(
     tenant: str, items: Iterable[Written], *, server: ServerSettings | None = None, revision: int = 0
 ) -> TenantSettings:
-    """Return the settings that ``items`` make; never raises for a faulty document, which is left out and named.
+    """Return the settings that ``items`` make; a faulty document never raises, it is named in ``faults``.
 
-    A team or policy that lost one of its people is still used with the rest: paging fewer is better than paging nobody.
+    A team or policy that lost one of its people is used with the rest: paging fewer is better than paging nobody. One
+    whose conditions cannot be read is left out, or it would match everything.
     """
     server = server or ServerSettings()
     items = sorted(items, key=lambda item: (item.kind, item.id))
@@ -92,7 +93,8 @@ def build_settings(
         findings = Findings()
         value = read(item.kind, item.document | _identity(item), known, findings)
         faults += [FieldFault(f"{item.kind}/{item.id}: {each.field}", each.message) for each in findings.faults]
-        values[item.kind][item.id] = value
+        if not any(fault.field.startswith("conditions") for fault in findings.faults):
+            values[item.kind][item.id] = value
     classifying = values[Kind.CLASSIFICATION].get(Kind.CLASSIFICATION.value, Classifying())
     return TenantSettings(
         tenant=tenant,
@@ -140,8 +142,8 @@ class SettingsMemory:
     async def refresh(self, store: Store, *, everything: bool = False) -> list[str]:
         """Read again what has a new revision, and return those tenants.
 
-        While the store is away it returns nothing and the last good settings stay. With ``everything`` the revisions are
-        not looked at (after ``server`` was replaced).
+        While the store is away it returns nothing and the last good settings stay. With ``everything`` the revisions
+        are not looked at (after ``server`` was replaced).
         """
         try:
             revisions: Mapping[str, int] = await store.system_read(lambda tx: tx.configuration_revision())

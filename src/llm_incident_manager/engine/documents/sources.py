@@ -1,0 +1,123 @@
+"""Sources as documents: our own spelling, and specification §6.1's ``integrations`` as written."""
+
+import hashlib
+import re
+from typing import Any
+
+from llm_incident_manager.domain.events.event import SourceSettings
+from llm_incident_manager.domain.vocabulary import Severity
+from llm_incident_manager.engine.documents.contacts import address_fault
+from llm_incident_manager.engine.documents.findings import Findings, quoted
+from llm_incident_manager.engine.documents.kinds import Kind
+from llm_incident_manager.engine.documents.known import Known
+from llm_incident_manager.engine.documents.part import Part
+from llm_incident_manager.engine.documents.people import read_id
+
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_MODES = ("push", "pull", "queue")
+_BACKOFFS = ("exponential", "linear", "constant")
+
+
+def parse_source(document: dict[str, Any], known: Known, findings: Findings) -> SourceSettings:
+    """Return a source's settings. ``extra`` keeps ``mode``, ``endpoint``, ``retry`` and the ingest key's digest.
+
+    ``extra["api_key_sha256"]`` is the hex SHA-256 of the key in the document, which is an ingest key of this source.
+    """
+    part = Part(document, "", findings)
+    name = read_id(part, Kind.SOURCES, document)
+    if part.text("name", default=name) != name:
+        part.fault("name", f"is not the id, {quoted(name)}; a source's id is its name")
+    mode = part.one_of("mode", _MODES, default="push")
+    if mode != "push":
+        part.note("mode", f"mode {mode} is kept and not acted on yet; let the source push")
+    extra: dict[str, Any] = {"mode": mode}
+    endpoint = part.text("endpoint", limit=2000)
+    if endpoint and address_fault("webhook", endpoint):
+        part.fault("endpoint", f"{quoted(endpoint)} is not a URL such as https://sentinel.example.com/api")
+    if endpoint:
+        extra["endpoint"] = endpoint
+    header, digest = _authentication(part)
+    extra |= {"api_key_sha256": digest} if digest else {}
+    retry = _retry(part)
+    extra |= {"retry": retry} if retry else {}
+    words = _severity_words(part)
+    mapping = part.part("mapping")
+    if mapping is not None:
+        words |= _severity_words(mapping, "severity")
+        mapping.done()
+    settings = SourceSettings(
+        name=name,
+        enabled=part.flag("enabled", default=True),
+        strict=part.flag("strict", default=False),
+        severity_words=words,
+        key_header=part.text("key_header") or header,
+        resolve=part.one_of("resolve", ("resolve", "propose"), default="resolve"),
+        events_per_minute=part.whole("events_per_minute", low=1, high=100_000_000, unit="events"),
+        extra=extra,
+    )
+    if settings.key_header and not _HEADER.fullmatch(settings.key_header):
+        part.fault("key_header", f"{quoted(settings.key_header)} is not the name of an HTTP header")
+    part.allow("description", "extra")
+    part.done()
+    return settings
+
+
+def without_key(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document as it may be stored: a pushing source's key is replaced by its digest (SEC-02).
+
+    A pulling source needs the key itself to call the other side.
+    """
+    authentication = document.get("authentication")
+    if not isinstance(authentication, dict) or document.get("mode", "push") != "push":
+        return document
+    key = authentication.get("api_key")
+    if not isinstance(key, str | int) or isinstance(key, bool):
+        return document
+    kept = {name: value for name, value in authentication.items() if name not in ("api_key", "api_key_sha256")}
+    return document | {"authentication": kept | ({"api_key_sha256": _digest(str(key).strip())} if key else {})}
+
+
+def _authentication(owner: Part) -> tuple[str | None, str | None]:
+    """Return the header that carries the key, and the key's digest."""
+    part = owner.part("authentication")
+    if part is None:
+        return None, None
+    part.one_of("type", ("api_key", "none"), default="api_key")
+    header = part.text("api_key_header") or None
+    if header and not _HEADER.fullmatch(header):
+        part.fault("api_key_header", f"{quoted(header)} is not the name of an HTTP header")
+    key = part.text("api_key")
+    digest = part.text("api_key_sha256")
+    if digest and not _DIGEST.fullmatch(digest):
+        part.fault("api_key_sha256", "is not a SHA-256 in 64 hexadecimal digits")
+    if key and len(key) < 16:
+        part.note("api_key", "is shorter than 16 characters; choose a longer one")
+    part.done()
+    return header, _digest(key) if key else digest or None
+
+
+def _retry(owner: Part) -> dict[str, Any]:
+    part = owner.part("retry")
+    if part is None:
+        return {}
+    attempts = part.whole("max_attempts", low=1, high=20, unit="attempts")
+    backoff = part.one_of("backoff", _BACKOFFS, default="exponential")
+    part.done()
+    return {"max_attempts": attempts or 3, "backoff": backoff}
+
+
+def _severity_words(owner: Part, name: str = "severity_words") -> dict[str, Severity]:
+    part = owner.part(name)
+    if part is None:
+        return {}
+    found: dict[str, Severity] = {}
+    for word, _ in part.members():
+        severity = part.choice(word, Severity, required=True)
+        if severity is not None:
+            found[word.strip().lower()] = severity
+    return found
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
