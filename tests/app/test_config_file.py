@@ -340,6 +340,13 @@ def test_a_missing_file_and_a_wrong_encoding_are_faults(tmp_path: Path) -> None:
         read_config_file(path, environment={})
 
 
+def test_a_file_is_checked_with_the_channels_own_rules(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("email:\n  from: incidents@example.com\n")
+    with pytest.raises(ConfigFileInvalid, match=r"config\.yaml:1: email\.smtp_url: "):
+        read_config_file(path, environment={})
+
+
 def test_an_empty_file_is_an_empty_configuration() -> None:
     assert load("") == load("# nothing\n") == ConfigFile(tenants={"default": []})
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from llm_incident_manager.app.config_channels import channel_checks
 from llm_incident_manager.app.config_sections import SectionReader
 from llm_incident_manager.app.yaml_tree import Tree
 from llm_incident_manager.engine.documents.findings import quoted
@@ -67,7 +68,8 @@ def read_config_file(
 ) -> ConfigFile:
     """Return what the file says.
 
-    ``channels`` are the names that can be sent on; ``check_channels`` checks the section of each channel that has one.
+    ``channels`` are the names that can be sent on; ``check_channels`` checks the section of each channel that has one,
+    the channels themselves where it is left out.
 
     Raises:
         ConfigFileInvalid: with every fault and its line.
@@ -78,7 +80,7 @@ def read_config_file(
         name=path.name,
         environment=environment,
         channels=channels,
-        check_channels=check_channels,
+        check_channels=channel_checks() if check_channels is None else check_channels,
         check_template=check_template,
     )
 
