@@ -20,12 +20,13 @@ _GET = select(CONFIGURATION).where(_OF_ID)
 _PAGE = select(CONFIGURATION).where(_C.tenant == _TENANT, _C.kind == bindparam("of_kind"))
 _COUNT = select(func.count()).select_from(CONFIGURATION).where(_C.tenant == _TENANT, _C.kind == bindparam("of_kind"))
 # A new item, unless somebody was faster.
-_INSERT = insert(CONFIGURATION).on_conflict_do_nothing()
+_INSERT = insert(CONFIGURATION).on_conflict_do_nothing().returning(_C.version)
 # The next version of an item, unless somebody was faster.
 _REPLACE = (
     update(CONFIGURATION)
     .where(_OF_ID, _C.version == bindparam("of_version"))
     .values({each: bindparam(each) for each in ("document", "version", "origin", "updated_at")})
+    .returning(_C.version)
 )
 _DELETE = delete(CONFIGURATION).where(_OF_ID)
 _FIRST = insert(CONFIGURATION_REVISION).values(tenant=_TENANT, revision=1)
@@ -77,7 +78,7 @@ class SqlConfiguration:
             written = self._connection.execute(
                 _REPLACE, values | self._key(item.kind, item.id) | {"of_version": stored}
             )
-        if written.rowcount == 0:
+        if written.one_or_none() is None:
             raise _changed(item, stored)
         count_up(self._connection, self._tenant)
         return self.get(item.kind, item.id)

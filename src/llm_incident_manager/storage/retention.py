@@ -44,17 +44,18 @@ _INCIDENT_TABLES = (
     TIMERS,
     NOTIFICATIONS,
 )
-# Where each tenant's chain may be cut: behind its newest link before the bound, which is never the chain's newest.
-_OLD_LINKS = (
-    select(AUDIT_LOG.c.tenant, func.max(AUDIT_LOG.c.version).label("version"))
-    .join(AUDIT_HEADS, AUDIT_HEADS.c.tenant == AUDIT_LOG.c.tenant)
-    .where(AUDIT_LOG.c.at < bindparam("before"), AUDIT_LOG.c.version < AUDIT_HEADS.c.version)
-    .group_by(AUDIT_LOG.c.tenant)
-    .order_by(AUDIT_LOG.c.tenant)
+# Where each tenant's chain begins that must stay: at the first link that is not old, and never behind the newest.
+_FIRST_KEPT = (
+    select(func.min(AUDIT_LOG.c.version))
+    .where(AUDIT_LOG.c.tenant == AUDIT_HEADS.c.tenant, AUDIT_LOG.c.at >= bindparam("before"))
+    .scalar_subquery()
+)
+_KEPT_FROM = select(AUDIT_HEADS.c.tenant, func.coalesce(_FIRST_KEPT, AUDIT_HEADS.c.version).label("version")).order_by(
+    AUDIT_HEADS.c.tenant
 )
 _FIRST_LINKS = (
     select(AUDIT_LOG.c.version, AUDIT_LOG.c.digest)
-    .where(AUDIT_LOG.c.tenant == bindparam("of_tenant"), AUDIT_LOG.c.version <= bindparam("version"))
+    .where(AUDIT_LOG.c.tenant == bindparam("of_tenant"), AUDIT_LOG.c.version < bindparam("version"))
     .order_by(AUDIT_LOG.c.version)
     .limit(bindparam("most"))
 )
@@ -116,7 +117,7 @@ def _prune_incidents(connection: Connection, now: datetime, before: int, limit: 
 
 def _prune_audit(connection: Connection, now: datetime, before: int, limit: int) -> int:
     gone = 0
-    for tenant, version in connection.execute(_OLD_LINKS, {"before": before}).all():
+    for tenant, version in connection.execute(_KEPT_FROM, {"before": before}).all():
         wanted = {"of_tenant": tenant, "version": version, "most": limit - gone}
         links = connection.execute(_FIRST_LINKS, wanted).all()
         if links:

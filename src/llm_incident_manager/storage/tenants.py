@@ -12,7 +12,7 @@ from llm_incident_manager.storage.schema import ANSWERS, CHECKPOINTS, LEASES, SI
 from llm_incident_manager.storage.statements import insert
 
 _ALL_TENANTS = select(TENANTS).order_by(TENANTS.c.id)
-_INSERT_TENANT = insert(TENANTS).on_conflict_do_nothing()
+_INSERT_TENANT = insert(TENANTS).on_conflict_do_nothing().returning(TENANTS.c.id)
 _INSERT_LINK = insert(SIGN_IN_LINKS)
 # A link works once.
 _REDEEM = (
@@ -26,8 +26,10 @@ _ANSWER = select(ANSWERS.c.digest, ANSWERS.c.answer).where(
 # The first answer stands.
 _REMEMBER = insert(ANSWERS).on_conflict_do_nothing()
 _INSERT_CHECKPOINT = insert(CHECKPOINTS)
+_FOR_EVER = 2**62
 _CHECKPOINTS = (
     select(CHECKPOINTS.c.at, CHECKPOINTS.c.body, CHECKPOINTS.c.signature)
+    .where(CHECKPOINTS.c.at < bindparam("before"))
     .order_by(CHECKPOINTS.c.id.desc())
     .limit(bindparam("most"))
 )
@@ -50,7 +52,7 @@ def all_tenants(connection: Connection) -> list[Tenant]:
 def add_tenant(connection: Connection, tenant: Tenant) -> None:
     """Insert a tenant; raises Conflict."""
     row = {"id": tenant.id, "name": tenant.name, "created_at": micros(tenant.created_at)}
-    if connection.execute(_INSERT_TENANT, row).rowcount == 0:
+    if connection.execute(_INSERT_TENANT, row).one_or_none() is None:
         raise Conflict(f"there is a tenant {tenant.id} already", code="tenant_exists", tenant=tenant.id)
 
 
@@ -103,9 +105,11 @@ def add_checkpoint(connection: Connection, at: datetime, body: bytes, signature:
     connection.execute(_INSERT_CHECKPOINT, {"at": micros(at), "body": body, "signature": signature})
 
 
-def checkpoints(connection: Connection, limit: int) -> list[tuple[datetime, bytes, bytes]]:
-    """Return (instant, body, signature), newest first."""
-    rows = connection.execute(_CHECKPOINTS, {"most": limit})
+def checkpoints(
+    connection: Connection, limit: int, before: datetime | None = None
+) -> list[tuple[datetime, bytes, bytes]]:
+    """Return (instant, body, signature) of those made before an instant, newest first."""
+    rows = connection.execute(_CHECKPOINTS, {"most": limit, "before": _FOR_EVER if before is None else micros(before)})
     return [(instant(row.at), row.body, row.signature) for row in rows]
 
 

@@ -118,8 +118,8 @@ class SqlSystemTransaction:
     def checkpoint(self, at: datetime, body: bytes, signature: bytes) -> None:
         tenants.add_checkpoint(self._connection, at, body, signature)
 
-    def checkpoints(self, limit: int = 100) -> list[tuple[datetime, bytes, bytes]]:
-        return tenants.checkpoints(self._connection, limit)
+    def checkpoints(self, limit: int = 100, *, before: datetime | None = None) -> list[tuple[datetime, bytes, bytes]]:
+        return tenants.checkpoints(self._connection, limit, before)
 
 
 class SqlTransaction:
