@@ -1,0 +1,74 @@
+"""Why: the three answers of an incident's explanation, each a sentence with its evidence below."""
+
+from typing import Any
+
+import msgspec
+
+from llm_incident_manager.api.dashboard.words import shorten
+
+QUESTIONS = (("severity", "Why {severity}?"), ("grouping", "Why one incident?"), ("route", "Why these people?"))
+_SEVERITIES = {"P0", "P1", "P2", "P3", "P4"}
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """One finding: who found it, what, and where it says one, the severity and its weight."""
+
+    who: str
+    what: str
+    severity: str = ""
+    weight: str = ""
+
+
+class Reason(msgspec.Struct, frozen=True, kw_only=True):
+    """One question with its answer; ``facts`` are names and values beside the sentence."""
+
+    question: str
+    text: str
+    evidence: list[Evidence]
+    facts: list[tuple[str, str]]
+
+
+def reasons_of(explanation: dict[str, Any], severity: str) -> list[Reason]:
+    """Return the answers to why this severity, why one incident, why these people; a missing one is left out."""
+    return [
+        _reason(question.format(severity=severity), explanation[key])
+        for key, question in QUESTIONS
+        if explanation.get(key)
+    ]
+
+
+def _reason(question: str, answer: dict[str, Any]) -> Reason:
+    facts = [
+        (key.replace("_", " "), shorten(_plain(value), 200))
+        for key, value in answer.items()
+        if key not in ("text", "evidence") and value not in (None, "", [], {})
+    ]
+    return Reason(
+        question=question,
+        text=shorten(answer.get("text"), 600),
+        evidence=[_evidence(item) for item in answer.get("evidence") or ()][:12],
+        facts=facts[:8],
+    )
+
+
+def _evidence(item: Any) -> Evidence:
+    if not isinstance(item, dict):
+        return Evidence(who="", what=shorten(item, 240))
+    who = next((item[key] for key in ("judge", "by", "name", "kind", "source") if item.get(key)), "")
+    what = next((item[key] for key in ("finding", "text", "what", "reason", "detail") if item.get(key)), "")
+    weight = item.get("weight")
+    severity = str(item.get("severity") or "")
+    return Evidence(
+        who=shorten(who, 60).replace("_", " "),
+        what=shorten(what, 240),
+        severity=severity if severity in _SEVERITIES else "",
+        weight="" if weight is None else f"{weight:g}" if isinstance(weight, int | float) else str(weight),
+    )
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_plain(inner)}" for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(inner) for inner in value)
+    return str(value)

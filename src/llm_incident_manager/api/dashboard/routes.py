@@ -1,0 +1,40 @@
+"""The dashboard's addresses: everything at the root that is not ``/api``, ``/health``, ``/ready`` or ``/metrics``."""
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from llm_incident_manager.api.dashboard.guard import Guard
+from llm_incident_manager.api.dashboard.incident_list import IncidentList
+from llm_incident_manager.api.dashboard.incident_page import IncidentPage
+from llm_incident_manager.api.dashboard.port import DashboardPort
+from llm_incident_manager.api.dashboard.render import Renderer
+from llm_incident_manager.api.dashboard.settings import DashboardSettings
+from llm_incident_manager.api.dashboard.sign_in import SignIn
+from llm_incident_manager.api.dashboard.static_files import StaticFiles
+from llm_incident_manager.api.dashboard.stream import Stream
+
+
+def dashboard_routes(port: DashboardPort, settings: DashboardSettings) -> list[BaseRoute]:
+    """Return the dashboard's routes, to be put into the application's own."""
+    static = StaticFiles()
+    guard = Guard(port, settings, Renderer(settings, static))
+    incidents, incident, sign_in, stream = IncidentList(guard), IncidentPage(guard), SignIn(guard), Stream(guard)
+    return [
+        Route("/", guard.open_to_all(_to_incidents), methods=["GET"]),
+        Route("/incidents", guard.page(incidents.show), methods=["GET"]),
+        Route("/incidents/bulk", guard.post(incidents.act_on_several), methods=["POST"]),
+        Route("/incidents/{id}", guard.page(incident.show), methods=["GET"]),
+        Route("/incidents/{id}/row", guard.page(incidents.row), methods=["GET"]),
+        Route("/incidents/{id}/{action}", guard.post(incident.act), methods=["POST"]),
+        Route("/sign-in", guard.open_to_all(sign_in.explain), methods=["GET"]),
+        Route("/sign-in/{token}", guard.open_to_all(sign_in.offer), methods=["GET"]),
+        Route("/sign-in/{token}", guard.open_to_all(sign_in.enter), methods=["POST"]),
+        Route("/sign-out", guard.post(sign_in.leave), methods=["POST"]),
+        Route("/stream", guard.open_to_all(stream.show), methods=["GET"]),
+        Route("/static/{name}", guard.open_to_all(static.answer), methods=["GET"]),
+    ]
+
+
+async def _to_incidents(request: Request) -> Response:
+    return RedirectResponse("/incidents", status_code=303)
