@@ -11,6 +11,7 @@ from llm_incident_manager.domain.classification.thresholds import Threshold
 from llm_incident_manager.domain.escalation.policy import Policy
 from llm_incident_manager.domain.events.event import SourceSettings
 from llm_incident_manager.domain.people import CatchAll, Team, User
+from llm_incident_manager.domain.oncall.schedule import Schedule
 from llm_incident_manager.domain.routing.directory import Directory, OnCallAnswer
 from llm_incident_manager.domain.routing.route import Route
 from llm_incident_manager.engine.documents.classification import Classifying
@@ -18,7 +19,6 @@ from llm_incident_manager.engine.documents.findings import Findings
 from llm_incident_manager.engine.documents.kinds import Kind, Written
 from llm_incident_manager.engine.documents.known import Known, survey
 from llm_incident_manager.engine.documents.parse import PARSERS, read
-from llm_incident_manager.engine.documents.schedules import Schedule
 from llm_incident_manager.engine.documents.server import Limits, Retention, ServerSettings
 from llm_incident_manager.engine.documents.templates import Template
 from llm_incident_manager.engine.ports import Store

@@ -1,54 +1,19 @@
 """On-call schedules as documents: layers of rotations, and overrides."""
 
 import re
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
 
-import msgspec
-
+from llm_incident_manager.domain.oncall.rotation import Rotation, RotationType
+from llm_incident_manager.domain.oncall.schedule import Layer, Override, Schedule
 from llm_incident_manager.engine.documents.findings import Findings, listed, quoted
 from llm_incident_manager.engine.documents.kinds import Kind
 from llm_incident_manager.engine.documents.known import Known
 from llm_incident_manager.engine.documents.part import Part
 from llm_incident_manager.engine.documents.people import read_id, read_zone
 
-ROTATIONS = ("hourly", "daily", "weekly")
+ROTATIONS = tuple(RotationType)
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
-
-
-class Rotation(msgspec.Struct, frozen=True, kw_only=True):
-    """Who follows whom: ``length`` hours, days or weeks each, handed over at ``hand_off`` (``HH:MM``, local time)."""
-
-    type: str
-    length: int
-    hand_off: str
-    starts: date
-    users: tuple[str, ...]
-
-
-class Layer(msgspec.Struct, frozen=True, kw_only=True):
-    """One rotation; a later layer goes before an earlier one."""
-
-    name: str
-    rotation: Rotation
-
-
-class Override(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody stands in, from ``start`` to before ``end``."""
-
-    user: str
-    start: datetime
-    end: datetime
-
-
-class Schedule(msgspec.Struct, frozen=True, kw_only=True):
-    """A schedule as written; times of day are in ``time_zone``."""
-
-    id: str
-    name: str
-    time_zone: str = "UTC"
-    layers: tuple[Layer, ...] = ()
-    overrides: tuple[Override, ...] = ()
 
 
 def parse_schedule(document: dict[str, Any], known: Known, findings: Findings) -> Schedule:
@@ -89,7 +54,10 @@ def _layer(part: Part, position: int, known: Known) -> Layer | None:
     part.done()
     if starts is None or not users:
         return None
-    return Layer(name=name, rotation=Rotation(type=type_, length=length, hand_off=hand_off, starts=starts, users=users))
+    turn = Rotation(
+        type=RotationType(type_), length=length, hand_off=time.fromisoformat(hand_off), starts=starts, users=users
+    )
+    return Layer(name=name, rotation=turn)
 
 
 def _override(part: Part, known: Known) -> Override | None:
