@@ -1,0 +1,106 @@
+"""① ``POST /api/v1/events`` as a plain ASGI application: it must keep up with a storm (ING-01, ING-08)."""
+
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from llm_incident_manager.api.problems import as_response, problem, problem_response
+from llm_incident_manager.api.rest.bodies import ClientGone, read_body, require_json
+from llm_incident_manager.api.rest.encode import encode
+from llm_incident_manager.api.rest.identity import identified
+from llm_incident_manager.api.rest.port import RestPort
+from llm_incident_manager.api.rest.requests import count_request
+from llm_incident_manager.domain.vocabulary import Scope as KeyScope
+from llm_incident_manager.engine.accept import BatchReceipt, Receipt
+from llm_incident_manager.errors import FieldFault, IncidentManagerError, Invalid
+from llm_incident_manager.ids import new_id
+
+PATH = "/api/v1/events"
+_log = structlog.get_logger("api.events")
+
+
+class EventsDoor:
+    """Takes one event or a batch; when it answers 202 the event survives the process and the power."""
+
+    def __init__(self, port: RestPort) -> None:
+        self._port = port
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        port = self._port
+        started = port.clock.monotonic()
+        headers: list[tuple[bytes, bytes]] = []
+        try:
+            answer = await self._take(scope, receive)
+            status, content, media_type = 202, encode(answer), b"application/json"
+        except ClientGone:
+            return
+        except IncidentManagerError as error:
+            refused = problem_response(error)
+            status, content, media_type = refused.status_code, bytes(refused.body), b"application/problem+json"
+            kept = (b"retry-after", b"www-authenticate")
+            headers = [(name, value) for name, value in refused.raw_headers if name in kept]
+        except Exception:
+            fault_id = new_id("err")
+            _log.exception("request_failed", fault_id=fault_id, path=PATH)
+            failed = as_response(problem(500, "internal_error", f"it failed here; mention {fault_id}"))
+            status, content, media_type = 500, bytes(failed.body), b"application/problem+json"
+        await send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [
+                    (b"content-type", media_type),
+                    (b"content-length", str(len(content)).encode()),
+                    *headers,
+                ],
+            }
+        )
+        await send({"type": "http.response.body", "body": content})
+        count_request(port, "POST", PATH, status, port.clock.monotonic() - started)
+
+    async def _take(self, scope: Scope, receive: Receive) -> dict[str, object]:
+        port, limits = self._port, self._port.limits
+        caller = await identified(port, scope, own_headers=True)
+        caller.require(KeyScope.INGEST)
+        headers = scope["headers"]
+        require_json(headers)
+        body = await read_body(
+            receive, headers, most=limits.body_bytes, unpacked=limits.unpacked_bytes, seconds=limits.body_seconds
+        )
+        if not body.strip():
+            raise Invalid(
+                "there is no body; send an event, or a batch of events",
+                [FieldFault("body", "is empty; send an event as JSON")],
+                code="malformed_json",
+            )
+        receipt = await port.intake.accept_any(body, caller)
+        return _batch(receipt) if isinstance(receipt, BatchReceipt) else _single(receipt)
+
+
+def _single(receipt: Receipt) -> dict[str, object]:
+    if receipt.errors:
+        raise Invalid("the event is wrong", list(receipt.errors), code="invalid_event")
+    return {
+        "status": receipt.status,
+        "event_id": receipt.event_id,
+        "incident_id": receipt.incident_id,
+        "message": receipt.message,
+    }
+
+
+def _batch(receipt: BatchReceipt) -> dict[str, object]:
+    return {
+        "batch_id": receipt.batch_id,
+        "accepted": receipt.accepted,
+        "duplicates": receipt.duplicates,
+        "rejected": receipt.rejected,
+        "results": [
+            {
+                "event_id": each.event_id,
+                "status": each.status,
+                "incident_id": each.incident_id,
+                "errors": [{"field": fault.field, "message": fault.message} for fault in each.errors],
+            }
+            for each in receipt.results
+        ],
+    }

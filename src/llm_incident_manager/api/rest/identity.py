@@ -1,0 +1,65 @@
+"""Who asks: the key in a request's headers, the tenant it names, and where the request came from (SEC-01, SEC-02)."""
+
+import msgspec
+from starlette.types import Scope
+
+from llm_incident_manager.api.rest.bodies import Headers, header
+from llm_incident_manager.api.rest.port import RestPort
+from llm_incident_manager.domain.incidents.changes import RequestFacts
+from llm_incident_manager.engine.caller import Caller
+from llm_incident_manager.errors import Unauthenticated
+
+_LONGEST_KEY = 512
+_REMEDY = "send it as 'Authorization: Bearer <key>' or 'X-API-Key: <key>'"
+
+
+def presented_key(headers: Headers, also: frozenset[str] = frozenset()) -> str | None:
+    """Return the key that a request presents, or ``None``; ``also`` are headers that sources' settings name."""
+    authorization = header(headers, b"authorization")
+    if authorization is not None:
+        scheme, _, key = authorization.partition(" ")
+        if scheme.lower() == "bearer" and key.strip():
+            return key.strip()
+    own = header(headers, b"x-api-key")
+    if own:
+        return own
+    for name in also:
+        found = header(headers, name.lower().encode("latin-1", "ignore"))
+        if found:
+            return found
+    return None
+
+
+async def identified(port: RestPort, scope: Scope, *, own_headers: bool = False) -> Caller:
+    """Return whoever asks, with the facts of this request for the audit trail (AUD-02).
+
+    ``own_headers`` accepts the key in a header that a source's settings name too. Raises Unauthenticated, Forbidden or
+    NotFound (``X-Tenant``).
+    """
+    headers: Headers = scope["headers"]
+    key = presented_key(headers, port.key_headers() if own_headers else frozenset())
+    if key is None:
+        raise Unauthenticated(f"an API key is needed: {_REMEDY}")
+    if len(key) > _LONGEST_KEY or not key.isascii():
+        raise Unauthenticated(f"this is no API key: {_REMEDY}")
+    caller = await port.identify.authenticate(key, header(headers, b"x-tenant") or None)
+    return msgspec.structs.replace(caller, request=request_facts(scope))
+
+
+def request_facts(scope: Scope) -> RequestFacts:
+    """Return where a request came from."""
+    client = scope.get("client")
+    agent = header(scope["headers"], b"user-agent")
+    session = header(scope["headers"], b"x-session-id")
+    return RequestFacts(
+        client_ip=client[0] if client else None,
+        user_agent=agent[:300] if agent else None,
+        session_id=session[:100] if session else None,
+    )
+
+
+def from_loopback(scope: Scope) -> bool:
+    """Whether a request came from this machine itself, not through a proxy on it."""
+    client = scope.get("client")
+    proxied = any(name in (b"x-forwarded-for", b"forwarded", b"x-real-ip") for name, _ in scope["headers"])
+    return client is not None and not proxied and (client[0].startswith("127.") or client[0] == "::1")

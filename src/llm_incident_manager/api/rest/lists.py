@@ -1,0 +1,106 @@
+"""Parameters of lists: pages, spans of time, tags."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import Query
+
+from llm_incident_manager.domain.events.tree import shown
+from llm_incident_manager.errors import FieldFault, Invalid
+
+DEFAULT_LIMIT = 50
+MOST = 500
+PLAIN = r"^[^\x00]*$"
+
+Limit = Annotated[int, Query(ge=1, le=MOST, description="How many at most.")]
+Cursor = Annotated[
+    str | None,
+    Query(max_length=500, pattern=r"^[A-Za-z0-9_.-]+$", description="`next_cursor` of the page before."),
+]
+Start = Annotated[
+    str | None,
+    Query(
+        max_length=40,
+        description="From this instant (with zone) or UTC date on.",
+        examples=["2027-01-04"],
+        json_schema_extra={"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]},
+    ),
+]
+End = Annotated[
+    str | None,
+    Query(
+        max_length=40,
+        description="Before this instant (with zone), or up to and including this UTC date.",
+        examples=["2027-01-31"],
+        json_schema_extra={"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]},
+    ),
+]
+Words = Annotated[list[Annotated[str, Query(max_length=200)]] | None, Query()]
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_LOST_PLUS = re.compile(r"(T.*) (\d{2}:?\d{2})$")
+
+
+def span(start: str | None, end: str | None) -> tuple[datetime | None, datetime | None]:
+    """Return the instants that bound a span, the end excluded; raises Invalid naming the wrong one."""
+    faults: list[FieldFault] = []
+    since, until = _bound("start", start, faults), _bound("end", end, faults)
+    if not faults and since is not None and until is not None and since > until:
+        faults.append(FieldFault("end", f"is {shown(end)}, before start {shown(start)}; swap them"))
+    if faults:
+        raise Invalid("the span of time is wrong", faults, code="invalid_span")
+    return since, until
+
+
+def pairs(tags: Sequence[str] | None) -> tuple[tuple[str, str], ...]:
+    """Return ``tag=k:v`` as pairs; raises Invalid for one without a colon."""
+    wrong = [tag for tag in tags or () if ":" not in tag.strip(":")]
+    if wrong:
+        raise Invalid(
+            "a tag filter is wrong",
+            [FieldFault("tag", f"is {shown(tag)}; write it key:value, as in tag=region:eu") for tag in wrong],
+            code="invalid_tag",
+        )
+    split = [tag.partition(":") for tag in tags or ()]
+    return tuple((key, value) for key, _, value in split)
+
+
+def plain(**named: Any) -> None:
+    """Raise Invalid where a parameter holds a NUL, which no value of ours does."""
+    faults = [
+        FieldFault(name, "holds a NUL character (U+0000); leave it out")
+        for name, value in named.items()
+        for each in (value if isinstance(value, list) else [value])
+        if isinstance(each, str) and "\x00" in each
+    ]
+    if faults:
+        raise Invalid("a parameter is wrong", faults, code="invalid_parameter")
+
+
+def page(plural: str, found: tuple[Sequence[dict[str, Any]], str | None, int]) -> dict[str, Any]:
+    """Return one page as every list answers it."""
+    items, following, total = found
+    return {plural: list(items), "next_cursor": following, "total": total}
+
+
+def _bound(name: str, written: str | None, faults: list[FieldFault]) -> datetime | None:
+    if written is None:
+        return None
+    text = _LOST_PLUS.sub(r"\1+\2", written.strip())
+    try:
+        if _DATE.fullmatch(text):
+            day = date.fromisoformat(text)
+            midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+            return midnight + timedelta(days=1) if name == "end" and day < date.max else midnight
+        instant = datetime.fromisoformat(text)
+        if instant.tzinfo is None:
+            faults.append(FieldFault(name, f"is {shown(written)}; name its zone, as in 2027-01-04T09:00:00Z"))
+            return None
+        return instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        faults.append(
+            FieldFault(name, f"is {shown(written)}; write a date like 2027-01-04 or an instant with its zone")
+        )
+        return None

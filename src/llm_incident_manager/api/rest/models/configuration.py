@@ -1,0 +1,205 @@
+"""People, routes, policies, templates, schedules and sources (specification §5.3, §5.5, §6.1)."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from llm_incident_manager.api.rest.models.shapes import Answer, Free, Instant, Name, Request, ShortText, Tags
+from llm_incident_manager.domain.vocabulary import Category, Environment, NotificationType, Severity, TargetType
+
+Seconds = Annotated[float, Field(gt=0, le=7_776_000)]
+Priority = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
+Title = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00/]*[^\s\x00/][^\x00/]*$")]
+Zone = Annotated[str, Field(max_length=64, examples=["Europe/Madrid"])]
+ChannelName = Literal["email", "slack", "teams", "pagerduty", "opsgenie", "sms", "phone", "webhook"]
+Contacts = Annotated[
+    Free,
+    Field(
+        description="By channel: an address, a list of them, or for a webhook `{url, secret}`.",
+        examples=[{"email": "ana@example.com", "webhook": {"url": "https://example.com/ana", "secret": "s3cret"}}],
+    ),
+]
+
+
+class TargetDocument(Request):
+    """Whom a level reaches, and who is told where that one cannot be reached."""
+
+    type: TargetType
+    id: Annotated[str, Field(min_length=1, max_length=2000)]
+    fallback: "TargetDocument | None" = None
+
+
+class ConditionsDocument(Request):
+    """All that are named must hold; one value of each is enough; a single value may stand for a list."""
+
+    severity: list[Severity] | Severity | None = None
+    category: list[Category] | Category | None = None
+    source: list[str] | str | None = None
+    tags: Tags | None = None
+    environment: list[Environment] | Environment | None = None
+
+
+class UserDocument(Request):
+    """A person."""
+
+    id: Name
+    name: ShortText | None = None
+    time_zone: Zone = "UTC"
+    contacts: Contacts | None = None
+    role: Literal["viewer", "responder", "manager", "admin"] = "responder"
+    enabled: bool = True
+
+
+class TeamDocument(Request):
+    """People who answer together; `escalation` says who level 2, 3 and the `manager` are (specification §4.3)."""
+
+    id: Name
+    name: ShortText | None = None
+    members: list[str] = Field(default_factory=list)
+    contacts: Contacts | None = None
+    escalation: dict[Literal["2", "3", "manager"], list[TargetDocument]] | None = None
+
+
+class AssignDocument(Request):
+    """The team or the user that gets it."""
+
+    team: str | None = None
+    user: str | None = None
+
+
+class RouteDocument(Request):
+    """One row of the routing table; the highest priority that matches is taken."""
+
+    name: Title
+    description: ShortText | None = None
+    priority: Priority = 0
+    conditions: ConditionsDocument | None = None
+    assign: AssignDocument | None = None
+    policy: str | None = Field(default=None, description="A policy's id or name.")
+    enabled: bool = True
+
+
+class LevelDocument(Request):
+    """One level; `escalate_after` counts from the moment this level was told."""
+
+    level: Annotated[int, Field(ge=1, le=100)] | None = None
+    name: ShortText | None = None
+    targets: list[TargetDocument]
+    escalate_after: Seconds | None = None
+    notification_channels: list[ChannelName] | None = None
+    notification_template: ShortText | None = None
+    actions: list[Free] | None = None
+
+
+class TimersDocument(Request):
+    """Seconds: the SLA deadlines, and the default of a missing `escalate_after`."""
+
+    acknowledgment_timeout: Seconds | None = None
+    resolution_timeout: Seconds | None = None
+    escalation_interval: Seconds | None = None
+
+
+class HoursDocument(Request):
+    """`HH:MM`; an end before the start passes midnight."""
+
+    start: str
+    end: str
+
+
+class PeriodsDocument(Request):
+    """When the policy applies; days are 0 (Sunday) to 6 (Saturday)."""
+
+    timezone: Zone = "UTC"
+    active_hours: HoursDocument | None = None
+    active_days: list[Annotated[int, Field(ge=0, le=6)]] | None = None
+
+
+class RepeatDocument(Request):
+    """How many rounds follow the first."""
+
+    times: Annotated[int, Field(ge=0, le=100)] = 0
+
+
+class PolicyDocument(Request):
+    """An escalation policy (specification §5.3)."""
+
+    id: Name | None = Field(default=None, description="The name's words joined by hyphens, where none is given.")
+    name: Title
+    description: ShortText = ""
+    conditions: ConditionsDocument | None = None
+    levels: list[LevelDocument] = Field(min_length=1, max_length=20)
+    timers: TimersDocument | None = None
+    schedule: PeriodsDocument | None = None
+    repeat: RepeatDocument | None = None
+    enabled: bool = True
+    priority: Priority = 0
+
+
+class TemplateDocument(Request):
+    """The wording of a notification (specification §5.5)."""
+
+    id: Name | None = None
+    name: Title
+    description: ShortText = ""
+    type: NotificationType
+    channels: dict[str, Free] = Field(
+        description="By channel: subject, body_html, body_text, blocks, message, payload."
+    )
+    variables: list[str] | None = None
+    conditions: ConditionsDocument | None = None
+    enabled: bool = True
+    priority: Priority = 0
+
+
+class ScheduleDocument(Request):
+    """Who is on call when: layers of rotations, and overrides."""
+
+    id: Name
+    name: ShortText | None = None
+    time_zone: Zone = "UTC"
+    layers: list[Free] = Field(default_factory=list)
+    overrides: list[Free] = Field(default_factory=list)
+
+
+class SourceDocument(Request):
+    """What is set for one source (specification §6.1)."""
+
+    name: Title
+    description: ShortText | None = None
+    enabled: bool = True
+    strict: bool = Field(default=False, description="Refuse members that the schema does not know.")
+    mode: Literal["push", "pull", "queue"] = "push"
+    endpoint: str | None = None
+    authentication: Free | None = None
+    retry: Free | None = None
+    mapping: Free | None = None
+    severity_words: dict[str, Severity] | None = None
+    key_header: str | None = Field(default=None, description="A header that carries this source's key.")
+    resolve: Literal["resolve", "propose"] = "resolve"
+    events_per_minute: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
+
+
+class Configured(Answer):
+    """A document as it is stored, with what the server adds; `version` is what the `ETag` says."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    version: int
+    origin: str = Field(description="`api`, or `file` where the config file owns it and it is read-only here.")
+    created_at: Instant | None = None
+    updated_at: Instant | None = None
+    created_by: str | None = None
+
+
+def page_model(plural: str) -> dict[str, Any]:
+    """Return the schema of one page of documents."""
+    return {
+        "type": "object",
+        "required": [plural, "next_cursor", "total"],
+        "properties": {
+            plural: {"type": "array", "items": {"$ref": "#/components/schemas/Configured"}},
+            "next_cursor": {"type": ["string", "null"]},
+            "total": {"type": "integer", "minimum": 0},
+        },
+    }

@@ -1,0 +1,178 @@
+"""Events in, keys, tenants, dead letters, the audit trail, imports, health."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from llm_incident_manager.api.rest.models.shapes import Answer, Fault, Free, Instant, Name, Request
+from llm_incident_manager.api.rest.models.stories import Listed, Notification
+from llm_incident_manager.domain.vocabulary import Scope, Severity
+
+KeyName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
+
+
+class Accepted(Answer):
+    """The answer to one event: it is stored durably, and `incident_id` is joined or reserved."""
+
+    status: Literal["accepted", "duplicate"]
+    event_id: str
+    incident_id: str | None = Field(description="`null` where the event opens nothing.")
+    message: str
+
+
+class EventResult(Answer):
+    """What one event of a batch came to."""
+
+    event_id: str | None
+    status: Literal["accepted", "duplicate", "rejected"]
+    incident_id: str | None
+    errors: list[Fault]
+
+
+class BatchAccepted(Answer):
+    """The answer to a batch: three counts, and a result for each event in order."""
+
+    batch_id: str | None
+    accepted: int
+    duplicates: int
+    rejected: int
+    results: list[EventResult]
+
+
+class KeyGiven(Request):
+    """A new API key. One bound to a `source` acts as an integration, one of a `user_id` as that person."""
+
+    name: KeyName
+    scopes: list[Scope] = Field(min_length=1, max_length=4)
+    tenant_id: Name | None = None
+    source: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    user_id: Name | None = None
+    rotate_after_days: Annotated[int, Field(ge=1, le=3650)] | None = 90
+    expires_at: Instant | None = None
+    format: Literal["32"] | None = Field(default=None, description="32 characters, where a vendor's client insists.")
+
+
+class RotateGiven(Request):
+    """How long the old key goes on."""
+
+    overlap_seconds: Annotated[float, Field(ge=0, le=2_592_000)] = 86_400
+
+
+class ApiKey(Answer):
+    """An API key; `key` is shown this once."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    name: str
+    scopes: list[Scope]
+    key: str | None = None
+
+
+class TenantGiven(Request):
+    """A new tenant."""
+
+    id: Name
+    name: KeyName
+
+
+class Document(Answer):
+    """A document."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class DeadLetter(Answer):
+    """What could not be processed, and why."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    source: str
+    reason: str
+
+
+class AuditEntry(Answer):
+    """One line of the audit trail."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+
+
+class Verification(Answer):
+    """Whether the hash chains hold; `first_fault` says where not."""
+
+    model_config = ConfigDict(extra="allow")
+
+    valid: bool
+    checked: int
+    first_fault: Any
+
+
+class TestPage(Answer):
+    """The pages that were made."""
+
+    model_config = ConfigDict(extra="allow")
+
+    notifications: list[Notification] | list[Free]
+
+
+class RouteTest(Answer):
+    """Where an event would go."""
+
+    severity: Severity
+    severity_reason: str
+    category: str
+    source: str
+    environment: str | None
+    at: Instant
+    route: str | None
+    policy: str | None
+    team: str | None
+    user: str | None
+    reason: str
+    considered: list[str] = Field(description="Every route and policy looked at, and why it did not match.")
+    acknowledgment_seconds: float | None
+    resolution_seconds: float | None
+    repeat: int
+    levels: list[Free] = Field(description="Level, seconds after the opening, targets, and the people with channels.")
+
+
+class Health(Answer):
+    """The process is alive."""
+
+    status: Literal["ok"]
+    version: str
+
+
+class Ready(Answer):
+    """This node can accept durably; `degraded` names what is away."""
+
+    status: Literal["ready", "not_ready"]
+    degraded: list[str]
+    reason: str | None = None
+
+
+class DeadLetters(Listed):
+    """One page of dead letters."""
+
+    dead_letters: list[DeadLetter]
+
+
+class ApiKeys(Listed):
+    """One page of keys, without their secrets."""
+
+    api_keys: list[ApiKey]
+
+
+class Tenants(Listed):
+    """One page of tenants."""
+
+    tenants: list[Document]
+
+
+class AuditEntries(Listed):
+    """One page of the audit trail, newest first."""
+
+    audit: list[AuditEntry]

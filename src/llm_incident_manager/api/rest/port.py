@@ -1,0 +1,173 @@
+"""What the REST API asks of the engine, gathered in one value that the wiring fills."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from llm_incident_manager.clock import Clock
+from llm_incident_manager.engine.accept import BatchReceipt, Receipt
+from llm_incident_manager.engine.caller import Caller
+from llm_incident_manager.engine.open_by_hand import OpenByHand
+from llm_incident_manager.engine.ports import Store
+from llm_incident_manager.engine.query import Query
+from llm_incident_manager.engine.report import Report
+from llm_incident_manager.engine.respond import Respond
+from llm_incident_manager.engine.telemetry import Telemetry
+
+Document = dict[str, Any]
+Page = tuple[Sequence[Document], str | None, int]
+"""The documents of one page, the next cursor, and the total."""
+
+
+class IntakePort(Protocol):
+    """① Event accepted."""
+
+    async def accept_any(self, body: bytes, caller: Caller) -> Receipt | BatchReceipt: ...
+
+
+class IdentifyPort(Protocol):
+    """From a key to whoever asks."""
+
+    async def authenticate(self, key: str, tenant: str | None) -> Caller:
+        """Return the caller; ``tenant`` is a platform key's ``X-Tenant``.
+
+        Raises Unauthenticated (no such key), Forbidden (not a platform key), NotFound (no such tenant), Unavailable.
+        """
+        ...
+
+
+class ConfigurePort(Protocol):
+    """Users, teams, routes, policies, templates, schedules, sources; a document carries its ``version``."""
+
+    async def page(self, caller: Caller, kind: str, limit: int, cursor: str | None) -> Page: ...
+
+    async def get(self, caller: Caller, kind: str, item_id: str) -> Document: ...
+
+    async def create(self, caller: Caller, kind: str, document: Document) -> Document:
+        """Raises Conflict where the id is taken, and Invalid."""
+        ...
+
+    async def replace(
+        self, caller: Caller, kind: str, item_id: str, document: Document, if_match: int | None
+    ) -> Document: ...
+
+    async def delete(self, caller: Caller, kind: str, item_id: str) -> None:
+        """Raises Conflict while something still refers to it, or where the config file owns it."""
+        ...
+
+
+class KeysPort(Protocol):
+    """API keys, and tenants for platform keys."""
+
+    async def page(self, caller: Caller, limit: int, cursor: str | None) -> Page: ...
+
+    async def get(self, caller: Caller, key_id: str) -> Document: ...
+
+    async def create(self, caller: Caller, document: Document) -> Document:
+        """Return the key's document with ``key``, this once."""
+        ...
+
+    async def rotate(self, caller: Caller, key_id: str, overlap_seconds: float) -> Document:
+        """Return the successor's document with ``key``, this once; the old key goes on for the overlap."""
+        ...
+
+    async def revoke(self, caller: Caller, key_id: str) -> None: ...
+
+    async def tenants(self, caller: Caller, limit: int, cursor: str | None) -> Page: ...
+
+    async def create_tenant(self, caller: Caller, document: Document) -> Document: ...
+
+
+class DeadLettersPort(Protocol):
+    """What could not be processed."""
+
+    async def page(self, caller: Caller, limit: int, cursor: str | None) -> Page: ...
+
+    async def replay(self, caller: Caller, letter_id: str) -> Document:
+        """Return ``{status, event_id, incident_id}`` of the event taken in again; Invalid if it still is wrong."""
+        ...
+
+    async def discard(self, caller: Caller, letter_id: str) -> None: ...
+
+
+class AuditPort(Protocol):
+    """The audit trail and its proof."""
+
+    async def page(
+        self,
+        caller: Caller,
+        *,
+        start: datetime | None,
+        end: datetime | None,
+        actor: str | None,
+        incident: str | None,
+        limit: int,
+        cursor: str | None,
+    ) -> Page: ...
+
+    async def verify(self, caller: Caller, *, since: str | None, limit: int) -> Document:
+        """Return ``{valid, checked, first_fault}``."""
+        ...
+
+
+class ImportPort(Protocol):
+    """History of other tools."""
+
+    async def statuspage(self, caller: Caller, document: Document) -> Mapping[str, Any]:
+        """Return counts; imported twice changes nothing."""
+        ...
+
+
+class PagesPort(Protocol):
+    """Pages beside incidents."""
+
+    async def test_page(self, caller: Caller, user_id: str) -> Document:
+        """Page a user now and return ``{notifications: […]}``; raises NotFound."""
+        ...
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether this node can accept durably, what is degraded, and why it cannot."""
+
+    ready: bool
+    degraded: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds on every input (SEC-05): bytes of a body, on the wire and unpacked, and seconds to send it in."""
+
+    body_bytes: int = 1_048_576
+    unpacked_bytes: int = 8_388_608
+    import_bytes: int = 33_554_432
+    body_seconds: float = 30.0
+
+
+class RestPort(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the API serves from.
+
+    ``key_headers`` returns the lower-case names of the headers that sources' settings name; ``readiness`` answers
+    ``/ready``; ``store`` remembers the answers of an ``Idempotency-Key``.
+    """
+
+    intake: IntakePort
+    identify: IdentifyPort
+    query: Query
+    respond: Respond
+    open_by_hand: OpenByHand
+    report: Report
+    configure: ConfigurePort
+    keys: KeysPort
+    dead_letters: DeadLettersPort
+    audit: AuditPort
+    imports: ImportPort
+    pages: PagesPort
+    store: Store
+    clock: Clock
+    telemetry: Telemetry
+    readiness: Callable[[], Readiness]
+    key_headers: Callable[[], frozenset[str]] = frozenset
+    limits: Limits = Limits()
+    version: str = ""

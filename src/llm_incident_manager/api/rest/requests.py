@@ -1,0 +1,46 @@
+"""Every request counted and timed under its path's template (ANA-02)."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from llm_incident_manager.api.rest.port import RestPort
+
+UNMATCHED = "unmatched"
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def count_request(port: RestPort, method: str, path: str, status: int, seconds: float) -> None:
+    """Count one answered request; ``path`` is a template, never what a client made up."""
+    method = method if method in _METHODS else "other"
+    labels = {"method": method, "path": path, "status": str(status)}
+    port.telemetry.count("api_requests_total", labels)
+    port.telemetry.observe("api_request_duration_seconds", {"method": method, "path": path}, seconds)
+    if status >= 500:
+        port.telemetry.count("api_errors_total", labels)
+
+
+class RequestsCounted:
+    """Middleware that counts what the application inside answers."""
+
+    def __init__(self, app: ASGIApp, port: RestPort) -> None:
+        self.app = app
+        self._port = port
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and count its answer."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = self._port.clock.monotonic()
+        status = 500
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sending)
+        finally:
+            template = getattr(scope.get("route"), "path", UNMATCHED)
+            count_request(self._port, scope["method"], template, status, self._port.clock.monotonic() - started)
