@@ -1,5 +1,6 @@
 """⑦ A person opens an incident: routed, laddered and paged like one that an event opened (RES-02)."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -45,8 +46,15 @@ class OpenByHand:
     """Opens incidents for people."""
 
     def __init__(
-        self, store: Store, contexts: Contexts, clock: Clock, numbers: IncidentNumbers, telemetry: Telemetry
+        self,
+        store: Store,
+        contexts: Contexts,
+        clock: Clock,
+        numbers: IncidentNumbers,
+        telemetry: Telemetry,
+        committed: Callable[[Incident], None] = lambda _: None,
     ) -> None:
+        self._committed = committed
         self._store = store
         self._contexts = contexts
         self._clock = clock
@@ -76,6 +84,7 @@ class OpenByHand:
             return opened.incident
 
         incident = await self._store.transact(caller.tenant, work)
+        self._committed(incident)
         self._telemetry.count(
             "incidents_created_total", {"severity": given.severity.value, "category": given.category.value}
         )

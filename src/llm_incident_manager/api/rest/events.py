@@ -60,7 +60,7 @@ class EventsDoor:
 
     async def _take(self, scope: Scope, receive: Receive) -> dict[str, object]:
         port, limits = self._port, self._port.limits
-        caller = await identified(port, scope, own_headers=True)
+        caller = identified(port, scope, own_headers=True)
         caller.require(KeyScope.INGEST)
         headers = scope["headers"]
         require_json(headers)

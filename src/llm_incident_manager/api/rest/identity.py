@@ -1,6 +1,5 @@
 """Who asks: the key in a request's headers, the tenant it names, and where the request came from (SEC-01, SEC-02)."""
 
-import msgspec
 from starlette.types import Scope
 
 from llm_incident_manager.api.rest.bodies import Headers, header
@@ -30,7 +29,7 @@ def presented_key(headers: Headers, also: frozenset[str] = frozenset()) -> str |
     return None
 
 
-async def identified(port: RestPort, scope: Scope, *, own_headers: bool = False) -> Caller:
+def identified(port: RestPort, scope: Scope, *, own_headers: bool = False) -> Caller:
     """Return whoever asks, with the facts of this request for the audit trail (AUD-02).
 
     ``own_headers`` accepts the key in a header that a source's settings name too. Raises Unauthenticated, Forbidden or
@@ -42,8 +41,7 @@ async def identified(port: RestPort, scope: Scope, *, own_headers: bool = False)
         raise Unauthenticated(f"an API key is needed: {_REMEDY}")
     if len(key) > _LONGEST_KEY or not key.isascii():
         raise Unauthenticated(f"this is no API key: {_REMEDY}")
-    caller = await port.identify.authenticate(key, header(headers, b"x-tenant") or None)
-    return msgspec.structs.replace(caller, request=request_facts(scope))
+    return port.identify.authenticate(key, header(headers, b"x-tenant") or None, request=request_facts(scope))
 
 
 def request_facts(scope: Scope) -> RequestFacts:

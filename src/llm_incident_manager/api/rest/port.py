@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import msgspec
 
 from llm_incident_manager.clock import Clock
+from llm_incident_manager.domain.incidents.changes import RequestFacts
 from llm_incident_manager.engine.accept import BatchReceipt, Receipt
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.open_by_hand import OpenByHand
@@ -17,6 +18,7 @@ from llm_incident_manager.engine.respond import Respond
 from llm_incident_manager.engine.telemetry import Telemetry
 
 Document = dict[str, Any]
+NO_FACTS = RequestFacts()
 Page = tuple[Sequence[Document], str | None, int]
 """The documents of one page, the next cursor, and the total."""
 
@@ -30,10 +32,10 @@ class IntakePort(Protocol):
 class IdentifyPort(Protocol):
     """From a key to whoever asks."""
 
-    async def authenticate(self, key: str, tenant: str | None) -> Caller:
+    def authenticate(self, key: str | None, tenant: str | None = None, *, request: RequestFacts = NO_FACTS) -> Caller:
         """Return the caller; ``tenant`` is a platform key's ``X-Tenant``.
 
-        Raises Unauthenticated (no such key), Forbidden (not a platform key), NotFound (no such tenant), Unavailable.
+        Raises Unauthenticated (no such key), NotFound (no such tenant, or not a platform key), Unavailable.
         """
         ...
 
@@ -53,7 +55,7 @@ class ConfigurePort(Protocol):
         self, caller: Caller, kind: str, item_id: str, document: Document, if_match: int | None
     ) -> Document: ...
 
-    async def delete(self, caller: Caller, kind: str, item_id: str) -> None:
+    async def delete(self, caller: Caller, kind: str, item_id: str, if_match: int | None = None) -> None:
         """Raises Conflict while something still refers to it, or where the config file owns it."""
         ...
 
@@ -73,7 +75,7 @@ class KeysPort(Protocol):
         """Return the successor's document with ``key``, this once; the old key goes on for the overlap."""
         ...
 
-    async def revoke(self, caller: Caller, key_id: str) -> None: ...
+    async def revoke(self, caller: Caller, key_id: str) -> object: ...
 
     async def tenants(self, caller: Caller, limit: int, cursor: str | None) -> Page: ...
 
@@ -89,7 +91,7 @@ class DeadLettersPort(Protocol):
         """Return ``{status, event_id, incident_id}`` of the event taken in again; Invalid if it still is wrong."""
         ...
 
-    async def discard(self, caller: Caller, letter_id: str) -> None: ...
+    async def discard(self, caller: Caller, letter_id: str) -> object: ...
 
 
 class AuditPort(Protocol):

@@ -26,7 +26,7 @@ class ApiRoute(APIRoute):
         known = _parameters(self.dependant)
 
         async def door(request: Request) -> Response:
-            request.state.caller = await identified(request.app.state.port, request.scope)
+            request.state.caller = identified(request.app.state.port, request.scope)
             _refuse_unknown(request, known)
             key = request.headers.get("idempotency-key")
             if key is None or request.method not in _WRITES:

@@ -47,9 +47,10 @@ class KeyGiven(Request):
     tenant_id: Name | None = None
     source: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     user_id: Name | None = None
-    rotate_after_days: Annotated[int, Field(ge=1, le=3650)] | None = 90
+    platform: bool = Field(default=False, description="May act for other tenants with `X-Tenant`.")
+    rotate_after_days: Annotated[int, Field(ge=1, le=3650)] = 90
     expires_at: Instant | None = None
-    format: Literal["32"] | None = Field(default=None, description="32 characters, where a vendor's client insists.")
+    format: Literal[32] | None = Field(default=None, description="32 characters, where a vendor's client insists.")
 
 
 class RotateGiven(Request):
@@ -72,8 +73,8 @@ class ApiKey(Answer):
 class TenantGiven(Request):
     """A new tenant."""
 
-    id: Name
-    name: KeyName
+    id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
+    name: KeyName | None = None
 
 
 class Document(Answer):

@@ -49,7 +49,7 @@ async def metrics(request: Request) -> Response:
     """Return every metric; no key is needed from this machine itself, else one with the scope `read`."""
     port: RestPort = request.app.state.port
     if not from_loopback(request.scope):
-        caller = await identified(port, request.scope)
+        caller = identified(port, request.scope)
         caller.require(Scope.READ)
     await port.report.refresh_totals()
     machine: Machine = request.app.state.machine

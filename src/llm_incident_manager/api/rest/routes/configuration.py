@@ -102,8 +102,8 @@ def _offer(kind: DocumentKind) -> None:
 
     async def delete_document(asked: Admin, id: Id) -> Response:
         standing = await asked.port.configure.get(asked.caller, kind.plural, require_plain(id))
-        expected_version(asked.request, standing["version"])
-        await asked.port.configure.delete(asked.caller, kind.plural, id)
+        wanted = expected_version(asked.request, standing["version"])
+        await asked.port.configure.delete(asked.caller, kind.plural, id, wanted)
         return Response(status_code=204)
 
     one = kind.one.split(" ", 1)[1].replace(" ", "_")

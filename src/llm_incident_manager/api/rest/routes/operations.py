@@ -89,7 +89,9 @@ async def list_tenants(asked: Admin, limit: Limit = DEFAULT_LIMIT, cursor: Curso
 async def create_tenant(asked: Admin) -> Response:
     """Create a tenant; only platform keys may."""
     given = await asked.given(models.TenantGiven)
-    return answer(await asked.port.keys.create_tenant(asked.caller, given.model_dump(mode="json")), 201)
+    return answer(
+        await asked.port.keys.create_tenant(asked.caller, given.model_dump(mode="json", exclude_none=True)), 201
+    )
 
 
 @router.get(
