@@ -47,10 +47,10 @@ def tally(deliveries: list[Delivery]) -> str:
 def paged_names(notifications: list[dict[str, Any]], people: People) -> list[str]:
     """Return everybody but the reader whom a page has been sent to, each once."""
     told = [
-        people.target(notification.get("target"))
+        _reached(notification, people)
         for notification in notifications
         if str(notification.get("state", "")).lower() in _GOOD | _RETRYING | {"sending"}
-        and _identifier(notification.get("target")) != people.reader
+        and (notification.get("recipient") or _identifier(notification.get("target"))) != people.reader
     ]
     return list(dict.fromkeys(told))
 
@@ -59,13 +59,18 @@ def _identifier(target: Any) -> str:
     return str(target.get("id")) if isinstance(target, dict) else str(target).rpartition(":")[2]
 
 
+def _reached(notification: dict[str, Any], people: People) -> str:
+    recipient = notification.get("recipient_name") or people.name(notification.get("recipient"))
+    return str(recipient or people.target(notification.get("target")))
+
+
 def _delivery(notification: dict[str, Any], people: People) -> Delivery:
     channel = str(notification.get("channel") or "")
     tone, text, at, ends, counts = _state(notification)
     level = notification.get("level")
     kind = str(notification.get("type") or "").replace("_", " ")
     return Delivery(
-        who=shorten(people.target(notification.get("target")), 60),
+        who=shorten(_reached(notification, people), 60),
         channel=", ".join(part for part in (channel, f"level {level}" if level else "") if part),
         icon=_CHANNEL_ICONS.get(channel, "bell"),
         tone=tone,

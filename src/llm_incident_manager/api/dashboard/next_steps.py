@@ -12,6 +12,7 @@ _STATES = {
     "exhausted": "Every level was told. The catch-all knows; nobody else will be paged by itself.",
     "suppressed": "Quiet for now: a silence or a maintenance window holds the ladder back.",
     "snoozed": "Snoozed: the ladder waits.",
+    "quiet": "It pages nobody by itself.",
     "none": "No ladder: this severity pages nobody by itself.",
 }
 
@@ -33,12 +34,11 @@ def next_step_of(incident: dict[str, Any], people: People, now: datetime) -> Nex
     if at is not None and status.is_open:
         names = [people.target(target) for target in ladder.get("next_targets") or ()]
         unless = "somebody takes it" if is_takeable(incident) else "it is resolved"
-        level = int(ladder.get("level") or 0) + 1
         told = f"{listed(names)} {'is' if len(names) == 1 else 'are'} told" if names else "The next level is told"
         return NextStep(
             at=at,
             left=count_down((at - now).total_seconds()),
-            towards=f"to level {level}",
+            towards=_towards(ladder),
             text=f"{told} then, unless {unless}.",
         )
     state = str(ladder.get("state") or "none").lower()
@@ -47,8 +47,16 @@ def next_step_of(incident: dict[str, Any], people: People, now: datetime) -> Nex
     elif incident.get("assigned_to") and state not in _STATES:
         text = "Stopped: somebody has it."
     else:
-        text = _STATES.get(state, f"Nobody is paged next: {state.replace('_', ' ')}.")
+        reason = str(ladder.get("reason") or state.replace("_", " "))
+        text = _STATES.get(state, f"Nobody is paged next: {reason}.")
     return NextStep(at=None, left="", towards="", text=text)
+
+
+def _towards(ladder: dict[str, Any]) -> str:
+    step = ladder.get("next_step")
+    if step in ("manager_page", "catch_all"):
+        return "to the incident manager" if step == "manager_page" else "to the catch-all"
+    return f"to level {ladder.get('next_level') or int(ladder.get('level') or 0) + 1}"
 
 
 def who_has_it(incident: dict[str, Any], paged: list[str], people: People) -> str:

@@ -7,6 +7,7 @@ import msgspec
 from llm_incident_manager.api.dashboard.words import shorten
 
 QUESTIONS = (("severity", "Why {severity}?"), ("grouping", "Why one incident?"), ("route", "Why these people?"))
+_SAID_ELSEWHERE = {"text", "evidence", "severity", "event_count"}
 _SEVERITIES = {"P0", "P1", "P2", "P3", "P4"}
 
 
@@ -41,14 +42,19 @@ def _reason(question: str, answer: dict[str, Any]) -> Reason:
     facts = [
         (key.replace("_", " "), shorten(_plain(value), 200))
         for key, value in answer.items()
-        if key not in ("text", "evidence") and value not in (None, "", [], {})
+        if key not in _SAID_ELSEWHERE and value not in (None, "", [], {})
     ]
     return Reason(
         question=question,
         text=shorten(answer.get("text"), 600),
-        evidence=[_evidence(item) for item in answer.get("evidence") or ()][:12],
+        evidence=[_evidence(item) for item in answer.get("evidence") or () if not _is_delivery(item)][:12],
         facts=facts[:8],
     )
+
+
+def _is_delivery(item: Any) -> bool:
+    """Whether it repeats a notification, which the page tells under “Who was told”."""
+    return isinstance(item, dict) and "channel" in item
 
 
 def _evidence(item: Any) -> Evidence:
@@ -56,6 +62,8 @@ def _evidence(item: Any) -> Evidence:
         return Evidence(who="", what=shorten(item, 240))
     who = next((item[key] for key in ("judge", "by", "name", "kind", "source") if item.get(key)), "")
     what = next((item[key] for key in ("finding", "text", "what", "reason", "detail") if item.get(key)), "")
+    if item.get("held") is False:
+        what = f"did not hold: {what}"
     weight = item.get("weight")
     severity = str(item.get("severity") or "")
     return Evidence(

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from llm_incident_manager.api.dashboard.words import STATUS_NAMES, People, grouped, instant, shorten
+from llm_incident_manager.api.dashboard.words import STATUS_NAMES, People, grouped, instant, listed, shorten
 from llm_incident_manager.domain.vocabulary import Status
 
 GROUPS = ("events", "changes", "pages", "actions", "comments")
@@ -48,6 +48,8 @@ _VERBS = {
     "notification_sent": "told somebody",
     "incident_updated": "updated it",
 }
+_STATE_VERBS = {"start_work": "started work", "de-escalate": "de-escalated"}
+_UPDATES = {"resolution": "wrote down how it ended", "snoozed": "let it snooze", "woken": "woke it up"}
 _KEY_MOMENTS = {"incident_created", "acknowledged", "resolved"}
 
 
@@ -94,10 +96,9 @@ def _entry(line: dict[str, Any], people: People) -> Entry:
     group = _GROUP_OF.get(kind, "changes")
     if kind == "incident_updated" and not count:
         group = "changes"
-    quote = str(line.get("notes") or facts.get("text") or "")
     return Entry(
         group=group,
-        icon=_ICONS.get(kind, "dot") if group != "changes" or kind != "incident_updated" else "dot",
+        icon="dot" if kind == "incident_updated" and group == "changes" else _ICONS.get(kind, "dot"),
         who=_who(line.get("actor") or {}, people),
         text=_sentence(kind, facts, moves, people),
         at=instant(line.get("timestamp")),
@@ -105,7 +106,7 @@ def _entry(line: dict[str, Any], people: People) -> Entry:
         before=_status_pair(moves.get("status", (None, None))[0]),
         after=_status_pair(moves.get("status", (None, None))[1]),
         severities=_severities(moves.get("severity")),
-        quote=shorten(quote, 4000),
+        quote=shorten(_quote(line, facts), 4000),
     )
 
 
@@ -117,27 +118,68 @@ def _who(actor: dict[str, Any], people: People) -> str:
 
 def _sentence(kind: str, facts: dict[str, Any], moves: dict[str, tuple[Any, Any]], people: People) -> str:
     if kind == "notification_sent":
-        reached = people.target(facts.get("target") or "somebody")
-        level = f", level {facts['level']}" if facts.get("level") else ""
-        reason = f": {facts['reason']}" if facts.get("reason") else ""
-        state = f", {facts['state']}" if facts.get("state") else ""
-        return shorten(f"told {reached} by {facts.get('channel', 'page')}{level}{state}{reason}", 240)
-    if kind == "incident_updated" and facts.get("count"):
-        return f"{grouped(int(facts['count']))} more events joined"
+        return _page(facts, people)
+    if facts.get("kind") == "routed":
+        route = f" by “{facts['route']}”" if facts.get("route") else ""
+        return shorten(f"routed it{route}{_to(moves, people)}", 240)
     if kind == "assigned":
-        names = [people.name(new) for field, (_, new) in moves.items() if field.startswith("assigned") and new]
-        return "assigned it to " + " and ".join(names) if names else "took the owner off"
+        return f"assigned it{_to(moves, people)}" if moves else "took the owner off"
     if kind == "escalated" and (level := facts.get("level") or moves.get("escalation_level", (None, None))[1]):
         return f"escalated to level {level}"
     if kind == "sla_breached":
         return shorten(f"the {facts.get('deadline') or facts.get('kind') or 'promised'} deadline passed", 120)
     if kind == "action_executed" and (done := facts.get("description") or facts.get("type")):
         return shorten(done, 240)
-    if kind == "incident_updated" and "severity" in moves:
-        return "changed the severity"
-    if kind == "incident_updated" and moves:
-        return shorten("changed " + ", ".join(f"{name} to {_plain(new)}" for name, (_, new) in moves.items()), 240)
+    if kind == "state_changed" and facts.get("action") in _STATE_VERBS:
+        return _STATE_VERBS[facts["action"]]
+    if kind == "incident_updated":
+        return shorten(_update(facts, moves), 240)
     return _VERBS.get(kind, kind.replace("_", " "))
+
+
+def _to(moves: dict[str, tuple[Any, Any]], people: People) -> str:
+    names = [people.name(new) for field, (_, new) in moves.items() if field.startswith("assigned") and new]
+    return f" to {' and '.join(names)}" if names else ""
+
+
+def _page(facts: dict[str, Any], people: People) -> str:
+    """A page is told twice: when it is handed out (``pages``), and when it has arrived or failed for good."""
+    pages = facts.get("pages") or []
+    names = [str(page.get("name") or people.target(page.get("recipient") or page.get("target"))) for page in pages]
+    reached = listed(list(dict.fromkeys(names))) or people.target(facts.get("target") or "somebody")
+    channel = f" by {facts['channel']}" if facts.get("channel") else ""
+    level = f", level {facts['level']}" if facts.get("level") else ""
+    reason = f": {facts['reason']}" if facts.get("reason") else ""
+    verb = {
+        "delivered": "reached",
+        "failed": "did not reach",
+        "skipped": "had no way to tell",
+        "planned": "pages",
+    }.get(str(facts.get("state")), "told")
+    return shorten(f"{verb} {reached}{channel}{level}{reason}", 240)
+
+
+def _update(facts: dict[str, Any], moves: dict[str, tuple[Any, Any]]) -> str:
+    reason = f": {facts['reason']}" if facts.get("reason") else ""
+    if facts.get("count"):
+        return f"{grouped(int(facts['count']))} more event{'s' if int(facts['count']) != 1 else ''} joined"
+    if "severity" in moves:
+        return f"changed the severity{reason}"
+    kind = facts.get("kind")
+    if kind == "linked":
+        return f"linked {facts.get('incident_id')} as {str(facts.get('link', 'related')).replace('_', ' ')}{reason}"
+    if kind in _UPDATES:
+        return _UPDATES[kind]
+    if moves:
+        return "changed " + ", ".join(f"{name} to {_plain(new)}" for name, (_, new) in moves.items())
+    return _VERBS["incident_updated"]
+
+
+def _quote(line: dict[str, Any], facts: dict[str, Any]) -> str:
+    if facts.get("kind") == "resolution":
+        parts = (facts.get("root_cause"), facts.get("resolution_notes"))
+        return "\n".join(str(part) for part in parts if part)
+    return str(line.get("notes") or facts.get("text") or "")
 
 
 def _plain(value: Any) -> str:

@@ -7,7 +7,15 @@ const store = {   // storage may be off: then nothing is kept
   get(area, key) { try { return JSON.parse(area.getItem(key)); } catch { return null; } },
   set(area, key, value) { try { area.setItem(key, JSON.stringify(value)); } catch { /* not kept */ } },
 };
-const announce = (text) => { const line = $('#announce'); if (line) line.textContent = text; };
+let quiet = 0;
+function announce(text) {   // for screen readers, and for all others during five seconds
+  const line = $('#announce');
+  if (!line) return;
+  line.textContent = text;
+  line.className = 'toast';
+  clearTimeout(quiet);
+  quiet = setTimeout(() => { line.className = 'vh'; }, 5000);
+}
 
 // ---- renewing what the page shows, without moving anything under a thumb ----
 const rows = () => $('#rows');
