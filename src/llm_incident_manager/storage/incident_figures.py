@@ -3,22 +3,30 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, exists, func, select, union_all
+from sqlalchemy import BindParameter, Connection, bindparam, exists, func, literal, select, union_all
 
 from llm_incident_manager.domain.incidents.ladder import LadderState
-from llm_incident_manager.domain.vocabulary import Severity
+from llm_incident_manager.domain.vocabulary import Severity, Status
 from llm_incident_manager.storage.instants import instant, micros
 from llm_incident_manager.storage.schema import INCIDENTS, NOTIFICATIONS, TIMERS
 
 _TENANT: BindParameter[Any] = bindparam("of_tenant")
-# Open incidents by severity, and all by status.
-_COUNTS = union_all(
-    select(bindparam("severity", "severity").label("by"), INCIDENTS.c.severity.label("value"), func.count())
-    .where(INCIDENTS.c.tenant == _TENANT, INCIDENTS.c.is_open)
-    .group_by(INCIDENTS.c.severity),
-    select(bindparam("status", "status").label("by"), INCIDENTS.c.status.label("value"), func.count())
-    .where(INCIDENTS.c.tenant == _TENANT)
-    .group_by(INCIDENTS.c.status),
+# Open incidents by severity, found by the index of the open ones.
+_OPEN = INCIDENTS.alias("open_ones")
+_BY_SEVERITY = (
+    select(INCIDENTS.c.severity, func.count())
+    .where(
+        INCIDENTS.c.tenant == _TENANT,
+        INCIDENTS.c.id.in_(select(_OPEN.c.id).where(_OPEN.c.tenant == _TENANT, _OPEN.c.is_open)),
+    )
+    .group_by(INCIDENTS.c.severity)
+)
+# All incidents by status, each counted in the index of statuses.
+_BY_STATUS = union_all(
+    *(
+        select(literal(status.value), func.count()).where(INCIDENTS.c.tenant == _TENANT, INCIDENTS.c.status == status)
+        for status in Status
+    )
 )
 # The invariant: open, worth a page, and nothing and nobody will move it. A page still to be sent is a next step; one
 # that was delivered is not: its ladder must go on until a person takes the incident.
@@ -68,10 +76,10 @@ _FOREVER = 2**62
 
 def counts(connection: Connection, tenant: str) -> dict[str, dict[str, int]]:
     """Return the number of open incidents under ``severity`` and of all under ``status``."""
-    counted: dict[str, dict[str, int]] = {"severity": {}, "status": {}}
-    for by, value, number in connection.execute(_COUNTS, {"of_tenant": tenant}):
-        counted[by][value] = number
-    return counted
+    wanted = {"of_tenant": tenant}
+    by_severity = {severity: number for severity, number in connection.execute(_BY_SEVERITY, wanted) if number}
+    by_status = {status: number for status, number in connection.execute(_BY_STATUS, wanted) if number}
+    return {"severity": by_severity, "status": by_status}
 
 
 def without_next_step(connection: Connection, tenant: str, limit: int) -> list[str]:

@@ -90,8 +90,14 @@ Index(
     sqlite_where=_OPEN_SQLITE,
     postgresql_where=_OPEN_POSTGRES,
 )
+# The flag is a column of its index too, because SQLite would otherwise look it up in the table.
 Index(
-    "ix_incidents_open", INCIDENTS.c.tenant, INCIDENTS.c.id, sqlite_where=_OPEN_SQLITE, postgresql_where=_OPEN_POSTGRES
+    "ix_incidents_open",
+    INCIDENTS.c.tenant,
+    INCIDENTS.c.is_open,
+    INCIDENTS.c.id,
+    sqlite_where=_OPEN_SQLITE,
+    postgresql_where=_OPEN_POSTGRES,
 )
 Index("ix_incidents_ended", INCIDENTS.c.ended_at, sqlite_where=_ENDED, postgresql_where=_ENDED)
 Index("ix_incidents_number", INCIDENTS.c.number)

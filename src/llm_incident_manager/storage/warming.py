@@ -11,12 +11,13 @@ from llm_incident_manager.storage.schema import EVENT_KEYS, INCIDENT_ALIASES, IN
 
 DAYS_BACK = 40
 
-# Open incidents in order of tenant and id.
+# Open incidents in order of tenant and id; the bound is hidden, so that the index of the open ones is read.
 _OPEN = (
     select(INCIDENTS.c.tenant, INCIDENTS.c.fingerprint, INCIDENTS.c.id)
     .where(
         INCIDENTS.c.is_open,
-        tuple_(INCIDENTS.c.tenant, INCIDENTS.c.id) > tuple_(bindparam("after_tenant"), bindparam("after_id")),
+        tuple_(func.coalesce(INCIDENTS.c.tenant, ""), INCIDENTS.c.id)
+        > tuple_(bindparam("after_tenant"), bindparam("after_id")),
     )
     .order_by(INCIDENTS.c.tenant, INCIDENTS.c.id)
     .limit(bindparam("most"))

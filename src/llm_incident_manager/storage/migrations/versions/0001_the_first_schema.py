@@ -235,7 +235,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_incidents_open",
         "incidents",
-        ["tenant", "id"],
+        ["tenant", "is_open", "id"],
         unique=False,
         sqlite_where=sa.text("is_open = 1"),
         postgresql_where=sa.text("is_open"),
