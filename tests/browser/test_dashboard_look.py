@@ -354,3 +354,12 @@ def test_times_are_told_in_the_viewers_zone(visit: Callable[..., playwright.Page
         "t => new Date(t.dateTime).toLocaleTimeString('en-GB', {timeZone: 'Asia/Kathmandu'}) === t.textContent",
         clock.element_handle(),
     )
+
+
+def test_a_clock_that_is_wrong_does_not_move_the_deadlines(visit: Callable[..., playwright.Page], site: Site) -> None:
+    page = visit()
+    page.clock.install(time="2020-01-01T00:00:00Z")
+    page.goto(f"{site.url}/incidents")
+    playwright.expect(page.locator(f"#row-{NEWEST} .c-age")).to_have_text("3\u00a0min")
+    page.clock.run_for(2000)
+    playwright.expect(page.locator(f"#row-{NEWEST} .c-age")).to_have_text("3\u00a0min")

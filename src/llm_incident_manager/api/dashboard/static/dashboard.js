@@ -1,5 +1,5 @@
 // Makes the pages live. Everything here is an addition: reading and acting work without it.
-import { clocks, put, tick, toViewersZone } from './times.js';
+import { clocks, put, setClock, tick, toViewersZone } from './times.js';
 
 const $ = (selector, root = document) => root.querySelector(selector);
 const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -120,6 +120,7 @@ async function renew() {
     if (!answer.ok) return;
     const fresh = parse(await answer.text());
     document.title = fresh.title;
+    setClock(fresh);
     if (rows()) { renewAround(fresh); renewList(fresh); } else if ($('[data-waits-for-first]')) { replaceMain(fresh); } else { renewParts(fresh); }
     changed = new Set();
     dressUp();
@@ -263,6 +264,7 @@ function dressUp() {
   showViews();
   if (rows()) store.set(sessionStorage, 'list', $$('#rows > tr').map((row) => row.dataset.id));
 }
+setClock(document);
 dressUp();
 setInterval(tick, 1000);
 listen();
