@@ -9,27 +9,21 @@ import httpx2
 
 from llm_incident_manager.api.rest.app import RestApp, rest_app
 from llm_incident_manager.api.rest.port import Readiness, RestPort
+from llm_incident_manager.engine.audit import Audit
 from llm_incident_manager.engine.configure import Configure
+from llm_incident_manager.engine.dead_letters import DeadLetters
 from llm_incident_manager.engine.identify import Identify
+from llm_incident_manager.engine.import_history import ImportHistory
 from llm_incident_manager.engine.keys import Keys
 from llm_incident_manager.engine.open_by_hand import OpenByHand
+from llm_incident_manager.engine.pages import Pages
 from llm_incident_manager.engine.query import Query
 from llm_incident_manager.engine.report import Report
-from llm_incident_manager.errors import Unavailable
+from llm_incident_manager.sources.statuspage import read_history
 from tests.stories.app import Story
 
 PLATFORM_KEY = "platform-key-of-the-tests-0123456789"
 INCIDENT = {"title": "Answers are slow", "severity": "P1", "category": "performance"}
-
-
-class NotBuilt:
-    """Stands where a room is not built yet: it answers 503."""
-
-    def __getattr__(self, name: str) -> Any:
-        async def unavailable(*_: Any, **__: Any) -> Any:
-            raise Unavailable(f"{name} is not built yet")
-
-        return unavailable
 
 
 class Api:
@@ -109,10 +103,18 @@ async def opened(folder: Path, configuration: Mapping[str, list[dict[str, Any]]]
             report=Report(story.store, story.clock, house.telemetry),
             configure=Configure(story.store, changed),
             keys=Keys(story.store, story.ids, story.settings.of, identify.refresh),
-            dead_letters=NotBuilt(),
-            audit=NotBuilt(),
-            imports=NotBuilt(),
-            pages=NotBuilt(),
+            dead_letters=DeadLetters(story.store, house.intake, story.clock, house.seen),
+            audit=Audit(story.store),
+            imports=ImportHistory(
+                story.store,
+                house.context,
+                house.numbers,
+                story.ids,
+                read_statuspage=read_history,
+                committed=house.committed,
+                counted=house.seen.add,
+            ),
+            pages=Pages(story.store, house.context, story.channels, house.render, story.clock, story.ids),
             store=story.store,
             clock=story.clock,
             telemetry=house.telemetry,

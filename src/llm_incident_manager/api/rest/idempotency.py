@@ -42,12 +42,16 @@ class RememberedAnswers:
     async def answer(self, request: Request, key: str, answering: Callable[[Request], Awaitable[Response]]) -> Response:
         """Return the answer of ``answering``, or the one given before.
 
-        Raises Invalid where the key was used for another request, Conflict while the first is still under way.
+        Raises Conflict where the key was used for another request, or while the first is still under way.
         """
-        if not 1 <= len(key) <= _LONGEST_KEY or not (key.isascii() and key.isprintable()):
+        if not 1 <= len(key) <= _LONGEST_KEY or not (key.isascii() and key.isprintable() and " " not in key):
             raise Invalid(
                 "the Idempotency-Key cannot be used",
-                [FieldFault("Idempotency-Key", f"must be 1 to {_LONGEST_KEY} printable ASCII characters")],
+                [
+                    FieldFault(
+                        "Idempotency-Key", f"must be 1 to {_LONGEST_KEY} printable ASCII characters without spaces"
+                    )
+                ],
                 code="invalid_idempotency_key",
             )
         caller: Caller = request.state.caller
@@ -75,9 +79,8 @@ class RememberedAnswers:
         before, sealed = kept
         opened = _opened(request, key, sealed)
         if before != digest or opened is None:
-            raise Invalid(
-                "this Idempotency-Key was used for another request",
-                [FieldFault("Idempotency-Key", "was used with another method, path or body; choose a new one")],
+            raise Conflict(
+                "this Idempotency-Key was used with another method, path or body; choose a new one",
                 code="idempotency_key_reused",
             )
         headers = opened.headers | {"Idempotency-Replayed": "true"}

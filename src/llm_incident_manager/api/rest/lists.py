@@ -47,8 +47,6 @@ def span(start: str | None, end: str | None) -> tuple[datetime | None, datetime 
     """Return the instants that bound a span, the end excluded; raises Invalid naming the wrong one."""
     faults: list[FieldFault] = []
     since, until = _bound("start", start, faults), _bound("end", end, faults)
-    if not faults and since is not None and until is not None and since > until:
-        faults.append(FieldFault("end", f"is {shown(end)}, before start {shown(start)}; swap them"))
     if faults:
         raise Invalid("the span of time is wrong", faults, code="invalid_span")
     return since, until

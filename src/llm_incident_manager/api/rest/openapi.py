@@ -19,7 +19,8 @@ from llm_incident_manager.domain.events.raw import (
     RESOURCE_LIMITS,
     TEXT_LIMITS,
 )
-from llm_incident_manager.domain.vocabulary import Category
+from llm_incident_manager.domain.events.severity import WORDS
+from llm_incident_manager.domain.vocabulary import Category, Severity
 
 PATH = "/api/v1/openapi.json"
 ABOUT = """Incidents of LLM applications: events in, the right person paged, an audit trail that verifies.
@@ -160,7 +161,8 @@ def _events() -> dict[str, Any]:
         "description": text("description"),
         "severity": {
             "type": "string",
-            "description": "A word such as critical, high, medium, low, info or P0 to P4, or one of the source's own.",
+            "enum": [*Severity, *(word for word in WORDS if word not in {each.lower() for each in Severity})],
+            "description": "In any case; words of the source's own stand in its settings.",
         },
         "resource": resource,
         "metrics": {"type": "object", "additionalProperties": {"type": "number"}, "maxProperties": MAX_METRICS},

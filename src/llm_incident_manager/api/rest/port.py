@@ -87,6 +87,8 @@ class DeadLettersPort(Protocol):
 
     async def page(self, caller: Caller, limit: int, cursor: str | None) -> Page: ...
 
+    async def get(self, caller: Caller, letter_id: str) -> Document: ...
+
     async def replay(self, caller: Caller, letter_id: str) -> Document:
         """Return ``{status, event_id, incident_id}`` of the event taken in again; Invalid if it still is wrong."""
         ...
@@ -109,7 +111,7 @@ class AuditPort(Protocol):
         cursor: str | None,
     ) -> Page: ...
 
-    async def verify(self, caller: Caller, *, since: str | None, limit: int) -> Document:
+    async def verify(self, caller: Caller, *, since: datetime | None, limit: int | None) -> Document:
         """Return ``{valid, checked, first_fault}``."""
         ...
 
@@ -125,8 +127,8 @@ class ImportPort(Protocol):
 class PagesPort(Protocol):
     """Pages beside incidents."""
 
-    async def test_page(self, caller: Caller, user_id: str) -> Document:
-        """Page a user now and return ``{notifications: […]}``; raises NotFound."""
+    async def test_page(self, caller: Caller, user_id: str, channel: str | None = None) -> Document:
+        """Page a user now and return ``{user_id, delivered, notifications: […]}``; raises NotFound."""
         ...
 
 

@@ -84,7 +84,7 @@ class LevelDocument(Request):
 
     level: Annotated[int, Field(ge=1, le=100)] | None = None
     name: ShortText | None = None
-    targets: list[TargetDocument]
+    targets: list[TargetDocument] = Field(min_length=1, max_length=100)
     escalate_after: Seconds | None = None
     notification_channels: list[ChannelName] | None = None
     notification_template: ShortText | None = None

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from llm_incident_manager.api.rest.models.shapes import Answer, Fault, Free, Instant, Name, Request
-from llm_incident_manager.api.rest.models.stories import Listed, Notification
+from llm_incident_manager.api.rest.models.stories import Listed
 from llm_incident_manager.domain.vocabulary import Scope, Severity
 
 KeyName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
@@ -111,12 +111,22 @@ class Verification(Answer):
     first_fault: Any
 
 
+class TriedPage(Answer):
+    """One page that was tried once."""
+
+    id: str
+    channel: str
+    delivered: bool
+    reason: str = Field(description="Why it was not accepted; empty where it was.")
+    receipt: str | None
+
+
 class TestPage(Answer):
-    """The pages that were made."""
+    """The pages that were made; `delivered` where at least one was accepted."""
 
-    model_config = ConfigDict(extra="allow")
-
-    notifications: list[Notification] | list[Free]
+    user_id: str
+    delivered: bool
+    notifications: list[TriedPage]
 
 
 class RouteTest(Answer):

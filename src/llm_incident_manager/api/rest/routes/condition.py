@@ -44,6 +44,7 @@ async def ready(request: Request) -> Response:
         200: {"description": "Text format 0.0.4.", "content": {"text/plain": {"schema": {"type": "string"}}}},
         **refusals(401, 403, 404, 503),
     },
+    openapi_extra={"security": [{}, {"bearer": []}, {"header": []}]},
 )
 async def metrics(request: Request) -> Response:
     """Return every metric; no key is needed from this machine itself, else one with the scope `read`."""

@@ -1,15 +1,15 @@
 """``/users /teams /routes /escalation_policies /templates /schedules /sources``: documents, alike for every kind."""
 
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import msgspec
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from llm_incident_manager.api.rest.answers import LISTS, READS, WRITES, answers, refusals, takes
-from llm_incident_manager.api.rest.asking import Admin, Id, Reader, etag, expected_version, require_plain
+from llm_incident_manager.api.rest.asking import Admin, Id, Reader, Responder, etag, expected_version, require_plain
 from llm_incident_manager.api.rest.encode import answer
 from llm_incident_manager.api.rest.lists import DEFAULT_LIMIT, Cursor, Limit, page
 from llm_incident_manager.api.rest.models.configuration import (
@@ -67,9 +67,13 @@ async def test_route(asked: Reader) -> Response:
     summary="Page a user, as a test",
     responses=answers(TestPage, *WRITES),
 )
-async def page_user(asked: Admin, id: Id) -> Response:
-    """Send a page to all contacts of a user now, so that both sides know that it arrives."""
-    return answer(await asked.port.pages.test_page(asked.caller, require_plain(id)))
+async def page_user(
+    asked: Responder,
+    id: Id,
+    channel: Annotated[str | None, Query(max_length=50, pattern=r"^[a-z_]+$", description="Only this one.")] = None,
+) -> Response:
+    """Page a user now by every contact, so that both sides know that it arrives."""
+    return answer(await asked.port.pages.test_page(asked.caller, require_plain(id), channel))
 
 
 def _offer(kind: DocumentKind) -> None:

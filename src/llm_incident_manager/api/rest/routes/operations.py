@@ -102,6 +102,17 @@ async def list_dead_letters(asked: Reader, limit: Limit = DEFAULT_LIMIT, cursor:
     return answer(page("dead_letters", await asked.port.dead_letters.page(asked.caller, limit, cursor)))
 
 
+@router.get(
+    "/dead_letters/{id}",
+    tags=["dead letters"],
+    summary="Read a dead letter",
+    responses=answers(models.DeadLetter, *READS),
+)
+async def read_dead_letter(asked: Reader, id: Id) -> Response:
+    """Return one dead letter with its body, its faults, and what can be done about it."""
+    return answer(await asked.port.dead_letters.get(asked.caller, require_plain(id)))
+
+
 @router.post(
     "/dead_letters/{id}/replay",
     tags=["dead letters"],
@@ -151,12 +162,12 @@ async def read_audit(
 )
 async def verify_audit(
     asked: Reader,
-    since: Annotated[str | None, Query(max_length=200, description="Go on behind this chain's id.")] = None,
-    limit: Annotated[int, Query(ge=1, le=100_000, description="How many chains at most.")] = 1000,
+    since: Start = None,
+    limit: Annotated[int | None, Query(ge=1, le=1_000_000_000, description="Stop after so many links.")] = None,
 ) -> Response:
-    """Recompute the hash chains over the stored bytes."""
-    plain(since=since)
-    return answer(await asked.port.audit.verify(asked.caller, since=since, limit=limit))
+    """Recompute the hash chains over the stored bytes; `since` leaves out incidents that did not change since then."""
+    changed_since, _ = span(since, None)
+    return answer(await asked.port.audit.verify(asked.caller, since=changed_since, limit=limit))
 
 
 @router.post(
