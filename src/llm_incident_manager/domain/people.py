@@ -8,7 +8,7 @@ from llm_incident_manager.domain.vocabulary import TargetType
 class Contact(msgspec.Struct, frozen=True, kw_only=True):
     """One way to reach somebody: a channel's name, the address there, and the secret that signs for it.
 
-    ``address`` is an e-mail address, a webhook URL or a phone number in E.164; ``repr`` shows neither it nor the secret.
+    ``address`` is an e-mail address, a webhook URL or a phone number in E.164; ``repr`` shows neither.
     """
 
     channel: str

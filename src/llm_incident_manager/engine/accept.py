@@ -176,9 +176,10 @@ class Intake:
             known = await self._store.read(tenant, lambda tx: tx.events.known([(source, event_id)]))
         except Unavailable:
             # The database is away: the journal takes it, and triage counts each identity once.
-            return False, None
+            return self._seen.lookup(identity)
         if (source, event_id) not in known:
-            return False, None
+            # Somebody else may have sent the same while the database was asked.
+            return self._seen.lookup(identity)
         return True, known[(source, event_id)]
 
     async def _accept_new(

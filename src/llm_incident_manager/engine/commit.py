@@ -7,6 +7,7 @@ import msgspec
 
 from llm_incident_manager.domain.escalation.moves import wanted_timers
 from llm_incident_manager.domain.incidents.changes import (
+    Assigned,
     Change,
     ChangeSet,
     EventsJoined,
@@ -18,7 +19,7 @@ from llm_incident_manager.domain.incidents.changes import (
 from llm_incident_manager.domain.incidents.evolve import evolve
 from llm_incident_manager.domain.incidents.incident import Actor, Incident
 from llm_incident_manager.domain.notifications.notification import DeliveryState
-from llm_incident_manager.domain.vocabulary import Action, NotificationType
+from llm_incident_manager.domain.vocabulary import Action, ActorType, NotificationType
 from llm_incident_manager.engine.context import Context
 from llm_incident_manager.engine.notify import notifications_of
 from llm_incident_manager.engine.ports import Transaction
@@ -83,18 +84,20 @@ def commit(
     change_set = ChangeSet(at=at, by=by, changes=tuple(complete), request=request)
     after = evolve(incident, change_set)
     tx.incidents.append([(after, change_set)])
-    write_rows(tx, incident, after, complete, at=at)
+    write_rows(tx, incident, after, complete, by=by, at=at)
     return after
 
 
-def write_rows(tx: Transaction, before: Incident, after: Incident, changes: Sequence[Change], *, at: datetime) -> None:
+def write_rows(
+    tx: Transaction, before: Incident, after: Incident, changes: Sequence[Change], *, by: Actor, at: datetime
+) -> None:
     """Make timers, the page ledger and the outbox agree with a change set that was just appended."""
     timers = wanted_timers(after)
     if timers != wanted_timers(before):
         tx.timers.replace(after.id, timers)
-    if any(isinstance(change, StatusChanged) and change.action in STOPS_PAGES for change in changes):
+    if any(_stops_pages(change, by) for change in changes):
         tx.notifications.cancel(after.id, reason="somebody has it", keep=(NotificationType.RESOLVED,))
-    elif after.ladder.index != before.ladder.index or after.ladder.cycle != before.ladder.cycle:
+    elif (after.ladder.cycle, after.ladder.told_at) != (before.ladder.cycle, before.ladder.told_at):
         _stop_retries(tx, after)
     for change in changes:
         if isinstance(change, PeopleTold):
@@ -103,10 +106,21 @@ def write_rows(tx: Transaction, before: Incident, after: Incident, changes: Sequ
         tx.outbox.put("incidents_changed", {"ids": [after.id], "opened": False})
 
 
+def _stops_pages(change: Change, by: Actor) -> bool:
+    if isinstance(change, StatusChanged):
+        return change.action in STOPS_PAGES
+    # "I have it", said of an incident that is acknowledged already.
+    return isinstance(change, Assigned) and by.type is ActorType.USER and change.user == by.id
+
+
 def _stop_retries(tx: Transaction, incident: Incident) -> None:
-    """The ladder has moved: what failed its first round is not tried again (interfaces, "Telling")."""
+    """The ladder has moved: what failed its first round is not tried again (interfaces, "Telling").
+
+    Pages beside the ladder (by hand, a missed deadline) go on; the news of an end that is none any more does not.
+    """
     for row in tx.notifications.of_incident(incident.id):
-        if row.state is DeliveryState.RETRYING and row.first_round_over:
+        failed = row.step is not None and row.state is DeliveryState.RETRYING and row.first_round_over
+        if failed or (row.type is NotificationType.RESOLVED and row.state.is_pending):
             tx.notifications.save(
                 msgspec.structs.replace(
                     row, state=DeliveryState.CANCELLED, next_attempt_at=None, last_error="the ladder has moved on"

@@ -24,7 +24,7 @@ from llm_incident_manager.domain.notifications.notification import DeliveryState
 from llm_incident_manager.domain.vocabulary import NotificationType, Severity
 from llm_incident_manager.engine.commit import commit
 from llm_incident_manager.engine.context import Context, Contexts
-from llm_incident_manager.engine.notify import announce, fall_through
+from llm_incident_manager.engine.notify import announce, fall_through, ladder_has_moved
 from llm_incident_manager.engine.ports import Store, Transaction
 from llm_incident_manager.engine.telemetry import Telemetry
 from llm_incident_manager.errors import Conflict, NotFound, Unavailable
@@ -38,6 +38,8 @@ LEASE_SECONDS = 30.0
 SEND_SECONDS = 15.0
 CAP_SECONDS = 39.0
 """30 s and 30 % jitter (specification §8.2.2)."""
+ANNOUNCE_FOR = timedelta(hours=24)
+"""How long it is tried to say that an incident is over; a page itself is tried until somebody acts."""
 MAX_WAIT_SECONDS = 300.0
 """A provider's own wish (``Retry-After``) is honoured up to here."""
 TRIES = 5
@@ -107,14 +109,15 @@ class Deliver:
         self._busy[notification.channel] = self._busy.get(notification.channel, 0) + 1
         try:
             context = self._contexts(notification.tenant)
-            incident = await self._store.read(
-                notification.tenant, lambda tx: tx.incidents.get(notification.incident_id)
-            )
+            incident = await self._store.read(notification.tenant, lambda tx: _still_wanted(tx, notification))
+            if incident is None:
+                return
             outcome = await self._attempt(notification, incident, context)
             await self._settle(notification, outcome)
         except NotFound:
-            await self._settle(notification, Rejected(reason="its incident is gone"))
-        except Unavailable as later:
+            log.warning("delivery_dropped", notification_id=notification.id, reason="its incident is gone")
+            await self._store.transact(notification.tenant, lambda tx: _drop(tx, notification))
+        except (Conflict, Unavailable) as later:
             # The lease ends and it is claimed again: repeated with the same id, never lost.
             log.warning("delivery_deferred", notification_id=notification.id, reason=later.code)
         finally:
@@ -134,8 +137,7 @@ class Deliver:
         admission = breaker.admit(now, only_path=urgent and _only_path(notification, context))
         if isinstance(admission, Refused):
             return RetryLater(reason=BREAKER_OPEN, after_seconds=max(1.0, admission.retry_at - now))
-        message = self._render(notification, incident, context, self._clock.now())
-        outcome = await self._send(channel, message, contact)
+        outcome = await self._send(channel, notification, incident, context, contact)
         if isinstance(outcome, RetryLater):
             breaker.failed(self._clock.monotonic())
         else:
@@ -143,18 +145,21 @@ class Deliver:
         self._telemetry.set("circuit_breaker_state", {"service": where}, int(breaker.state(self._clock.monotonic())))
         return outcome
 
-    async def _send(self, channel: Sender, message: Message, contact: Contact) -> Outcome:
+    async def _send(
+        self, channel: Sender, notification: Notification, incident: Incident, context: Context, contact: Contact
+    ) -> Outcome:
         labels = {"channel": contact.channel}
         started = self._clock.monotonic()
         self._telemetry.count("notifications_attempted_total", labels)
         try:
+            message = self._render(notification, incident, context, self._clock.now())
             async with asyncio.timeout(SEND_SECONDS):
                 return await channel.send(message, contact)
         except TimeoutError:
             return RetryLater(reason=f"no answer within {SEND_SECONDS:.0f} s")
         except Exception:
             # A faulty channel is this border's business: the page goes on by other ways.
-            log.exception("channel_failed", notification_id=message.notification_id, channel=contact.channel)
+            log.exception("channel_failed", notification_id=notification.id, channel=contact.channel)
             return RetryLater(reason="the channel failed; the log says how")
         finally:
             self._telemetry.observe("integration_latency_seconds", labels, self._clock.monotonic() - started)
@@ -189,7 +194,7 @@ def settle(tx: Transaction, notification_id: str, outcome: Outcome, context: Con
             changes.append(_settled(row, delivered=True, reason=""))
             if not incident.is_open and row.type is not NotificationType.RESOLVED:
                 # It was on its way when the incident ended: whoever read it must hear of the end as well.
-                changes += announce(incident, [row], context, at=tx.now)
+                changes += announce(incident, _not_told_of_the_end(tx, row, incident), context, at=tx.now)
         case RetryLater(reason=reason, after_seconds=after):
             changes += _retry(tx, row, incident, reason, after, context, jitter)
         case Rejected(reason=reason):
@@ -205,6 +210,19 @@ def settle(tx: Transaction, notification_id: str, outcome: Outcome, context: Con
     commit(tx, incident, changes, by=SYSTEM, context=context)
 
 
+def _drop(tx: Transaction, row: Notification) -> None:
+    """End a page whose incident retention has removed."""
+    try:
+        row = tx.notifications.get(row.id)
+    except NotFound:
+        return
+    tx.notifications.save(
+        msgspec.structs.replace(
+            row, state=DeliveryState.FAILED, next_attempt_at=None, last_error="its incident is gone"
+        )
+    )
+
+
 def _retry(
     tx: Transaction,
     row: Notification,
@@ -214,15 +232,30 @@ def _retry(
     context: Context,
     jitter: float,
 ) -> list[Change]:
-    attempts = row.attempts + 1
-    wait = max(after or 0.0, delay(attempts - 1, jitter=jitter))
+    attempts = row.attempts + (0 if reason == BREAKER_OPEN else 1)
+    wait = max(after or 0.0, delay(max(0, attempts - 1), jitter=jitter))
+    given_up = tx.now - row.planned_at > ANNOUNCE_FOR and row.type is NotificationType.RESOLVED
+    if given_up:
+        row = msgspec.structs.replace(
+            row, state=DeliveryState.FAILED, attempts=attempts, next_attempt_at=None, last_error=reason,
+            first_round_over=True,
+        )  # fmt: skip
+        tx.notifications.save(row)
+        return [_settled(row, delivered=False, reason=reason)]
     if not incident.is_open and row.type is not NotificationType.RESOLVED:
         row = msgspec.structs.replace(
             row, state=DeliveryState.CANCELLED, attempts=attempts, next_attempt_at=None, last_error="it is over"
         )
         tx.notifications.save(row)
         return []
-    over = attempts >= FIRST_ROUND or reason == BREAKER_OPEN
+    over = row.first_round_over or attempts >= FIRST_ROUND or reason == BREAKER_OPEN
+    if over and ladder_has_moved(incident, row):
+        row = msgspec.structs.replace(
+            row, state=DeliveryState.CANCELLED, attempts=attempts, next_attempt_at=None,
+            last_error="the ladder has moved on", first_round_over=True,
+        )  # fmt: skip
+        tx.notifications.save(row)
+        return []
     first_time_over = over and not row.first_round_over
     row = msgspec.structs.replace(
         row, state=DeliveryState.RETRYING, attempts=attempts, last_error=reason,
@@ -231,6 +264,24 @@ def _retry(
     )  # fmt: skip
     tx.notifications.save(row)
     return _fallen(tx, row, incident, context) if first_time_over else []
+
+
+def _still_wanted(tx: Transaction, claimed: Notification) -> Incident | None:
+    """Return the incident of a claimed page, or None where the page was cancelled between claim and now."""
+    if not tx.notifications.get(claimed.id).state.is_pending:
+        return None
+    return tx.incidents.get(claimed.incident_id)
+
+
+def _not_told_of_the_end(tx: Transaction, row: Notification, incident: Incident) -> list[Notification]:
+    ended = incident.resolved_at or tx.now
+    told = (each for each in tx.notifications.of_incident(incident.id) if each.type is NotificationType.RESOLVED)
+    same = [each for each in told if each.planned_at >= ended and _contact_of(each) == _contact_of(row)]
+    return [] if same else [row]
+
+
+def _contact_of(row: Notification) -> tuple[str, str, int]:
+    return row.recipient, row.channel, row.contact
 
 
 def _fallen(tx: Transaction, row: Notification, incident: Incident, context: Context) -> list[Change]:

@@ -7,7 +7,13 @@ from llm_incident_manager.domain.escalation.moves import hurry
 from llm_incident_manager.domain.incidents.changes import Change, LadderMoved, PeopleTold, PlannedPage
 from llm_incident_manager.domain.incidents.incident import Incident
 from llm_incident_manager.domain.notifications.notification import DeliveryState, Notification
-from llm_incident_manager.domain.notifications.planning import find_target, last_stage, reachable, target_pages
+from llm_incident_manager.domain.notifications.planning import (
+    find_target,
+    last_stage,
+    pages_for,
+    reachable,
+    target_pages,
+)
 from llm_incident_manager.domain.people import Target
 from llm_incident_manager.domain.vocabulary import NotificationType, TargetType
 from llm_incident_manager.engine.context import Context
@@ -84,16 +90,25 @@ def breach_announcement(incident: Incident, context: Context, *, which: str, at:
     if incident.assigned_to is not None and incident.assigned_to in context.directory.users:
         targets = (Target(type=TargetType.USER, id=incident.assigned_to),)
     reach = context.reach(incident.severity, at)
-    pages = [page for target in targets for page in target_pages(target, step.channels, reach)]
+    pages = pages_for(targets, step.channels, reach)
     return [
         PeopleTold(
             type=NotificationType.INCIDENT_UPDATED,
             level=ladder.level,
             cycle=ladder.cycle,
             reason=f"{which}_deadline_missed",
-            pages=tuple(pages),
+            pages=pages,
         )
     ]
+
+
+def ladder_has_moved(incident: Incident, row: Notification) -> bool:
+    """Whether a page belongs to a step that is not the last one told any more (each round of repeats is told anew)."""
+    told_at = incident.ladder.told_at
+    return row.step is not None and (
+        (row.cycle, row.step) != (incident.ladder.cycle, incident.ladder.index)
+        or (told_at is not None and row.planned_at < told_at)
+    )
 
 
 def fall_through(
@@ -104,8 +119,9 @@ def fall_through(
     While another page to the same target may still arrive or has arrived: nothing. Else the recipient's other contacts,
     then the target's fallback; when no target of the level is left, the next level at once (interfaces, "Telling").
     """
-    if failed.step is None or not incident.is_open or failed.cycle != incident.ladder.cycle:
+    if failed.step is None or not incident.is_open or ladder_has_moved(incident, failed):
         return []
+    siblings = [row for row in siblings if not ladder_has_moved(incident, row)]
     same_target = [row for row in siblings if row.target == failed.target]
     if any(_hopeful(row) for row in same_target):
         return []
@@ -117,7 +133,7 @@ def fall_through(
         pages = target_pages(target, step.channels, reach, stage=highest + 1)
         if reachable(pages):
             return [_told_more(failed, pages)]
-    if any(_hopeful(row) for row in siblings) or failed.step != incident.ladder.index:
+    if any(_hopeful(row) for row in siblings):
         return []
     hurried = hurry(incident.ladder, at=at)
     return [LadderMoved(ladder=hurried)] if hurried != incident.ladder else []

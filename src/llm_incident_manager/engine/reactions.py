@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from llm_incident_manager.domain.escalation.moves import advance, hurry, settle, start, step_down
+from llm_incident_manager.domain.escalation.moves import advance, carry_over, hurry, resume, settle, start, step_down
 from llm_incident_manager.domain.incidents.changes import (
     Change,
     IncidentOpened,
@@ -87,11 +87,12 @@ def _open_ladder(incident: Incident, _: IncidentOpened, moment: Moment) -> list[
 def _restart_ladder(incident: Incident, change: SeverityChanged, moment: Moment) -> list[Change]:
     if not change.after.worse_than(change.before):
         calmer = routed(incident, moment.context, at=incident.ladder.opened_at)
-        ladder = msgspec.structs.replace(incident.ladder, index=min(incident.ladder.index, len(calmer.plan.steps) - 1))
-        return [calmer, LadderMoved(ladder=settle(ladder, calmer.plan, incident.status))]
+        return [calmer, LadderMoved(ladder=carry_over(incident.ladder, incident.plan, calmer.plan, incident.status))]
     anew = routed(incident, moment.context, at=moment.at)
     cycle = incident.ladder.cycle + 1
-    return [anew, *_first_step(incident, anew, moment, cycle=cycle, kind=NotificationType.INCIDENT_UPDATED)]
+    # Whoever snoozed it knew the lesser trouble: the worse one is climbed for at once.
+    awake = [Snoozed(until=None)] if incident.snoozed_until is not None else []
+    return [anew, *awake, *_first_step(incident, anew, moment, cycle=cycle, kind=NotificationType.INCIDENT_UPDATED)]
 
 
 def _first_step(
@@ -129,10 +130,7 @@ def _hold_ladder(incident: Incident, change: Snoozed, moment: Moment) -> list[Ch
             incident.ladder, state=LadderState.SNOOZED, reason=f"snoozed until {change.until:%Y-%m-%d %H:%M} UTC"
         )
         return [LadderMoved(ladder=held)]
-    ladder = settle(incident.ladder, incident.plan, incident.status)
-    if ladder.next_at is not None and ladder.next_at < moment.at:
-        ladder = msgspec.structs.replace(ladder, next_at=moment.at)
-    return [LadderMoved(ladder=ladder)]
+    return [LadderMoved(ladder=resume(incident.ladder, incident.plan, incident.status, at=moment.at))]
 
 
 TABLE: Mapping[type[Change], FollowUp] = MappingProxyType(

@@ -10,7 +10,7 @@ from llm_incident_manager.domain.incidents.changes import Routed
 from llm_incident_manager.domain.incidents.incident import Incident, RoutingReason
 from llm_incident_manager.domain.incidents.ladder import Plan
 from llm_incident_manager.domain.routing.conditions import Subject
-from llm_incident_manager.domain.routing.route import Considered, choose_route
+from llm_incident_manager.domain.routing.route import Considered, Route, choose_route
 from llm_incident_manager.domain.vocabulary import Severity
 from llm_incident_manager.engine.context import Context
 
@@ -34,15 +34,16 @@ def find_route(subject: Subject, context: Context, *, at: datetime) -> Routing:
         settings.policies, subject, at, named=route.policy if route is not None else None
     )  # fmt: skip
     team = settings.teams.get(team_id) if team_id is not None else None
-    plan = plan_for(subject.severity, policies.policy, team, settings.catch_all)
+    user = route.user if route is not None else None
+    plan = plan_for(subject.severity, policies.policy, team, settings.catch_all, user=user)
     reason = RoutingReason(
         route=route.name if route is not None else None,
         policy=plan.policy,
         team=team_id,
-        sentence=_sentence(subject.severity, route.name if route else None, team_id, plan),
+        sentence=_sentence(subject.severity, route, plan),
         considered=(*_listed("route", choice.considered), *_listed("policy", policies.considered)),
     )
-    return Routing(team=team_id, user=route.user if route is not None else None, plan=plan, reason=reason)
+    return Routing(team=team_id, user=user, plan=plan, reason=reason)
 
 
 def routed(incident: Incident, context: Context, *, at: datetime) -> Routed:
@@ -69,8 +70,11 @@ def subject_of(incident: Incident) -> Subject:
     )
 
 
-def _sentence(severity: Severity, route: str | None, team: str | None, plan: Plan) -> str:
-    where = f"route '{route}' sends it to {'team ' + team if team else 'its policy'}" if route else "no route matched"
+def _sentence(severity: Severity, route: Route | None, plan: Plan) -> str:
+    where = "no route matched"
+    if route is not None:
+        whom = f"team {route.team}" if route.team else f"user {route.user}" if route.user else "its policy"
+        where = f"route '{route.name}' sends it to {whom}"
     if plan.policy is not None:
         how = f"policy '{plan.policy}' says who is told and when"
     elif plan.steps:

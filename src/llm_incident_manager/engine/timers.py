@@ -6,7 +6,7 @@ from datetime import datetime
 import structlog
 
 from llm_incident_manager.clock import Clock
-from llm_incident_manager.domain.escalation.moves import acts, advance
+from llm_incident_manager.domain.escalation.moves import acts, advance, wanted_timers
 from llm_incident_manager.domain.escalation.timer import Timer, TimerKind
 from llm_incident_manager.domain.incidents import decide
 from llm_incident_manager.domain.incidents.changes import Change, SlaBreached, StatusChanged
@@ -93,7 +93,8 @@ class Timers:
                 return
             changes = decide_due(incident, timer, context, at=tx.now)
             if not changes:
-                tx.timers.delete(timer)
+                # Not deleted: another timer of this kind may stand in its place by now.
+                tx.timers.replace(incident.id, wanted_timers(incident))
                 return
             commit(tx, incident, changes, by=SYSTEM, context=context)
             fired.extend(changes)
@@ -103,6 +104,10 @@ class Timers:
         except (Conflict, Unavailable) as later:
             # The lease ends and the timer is claimed again: it fires late, never not.
             log.warning("timer_deferred", incident_id=timer.incident_id, kind=timer.kind, reason=later.code)
+            return
+        except Exception:
+            # One incident's fault must not keep the timers behind it from firing.
+            log.exception("timer_failed", incident_id=timer.incident_id, kind=timer.kind)
             return
         self._observe(timer, fired)
 

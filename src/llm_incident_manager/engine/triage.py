@@ -17,7 +17,7 @@ from llm_incident_manager.engine.rows import DeadLetter
 from llm_incident_manager.engine.telemetry import Telemetry
 from llm_incident_manager.engine.triage_batch import Item, Triaged, triage_batch
 from llm_incident_manager.engine.waiting import Untriaged
-from llm_incident_manager.errors import Invalid, Unavailable
+from llm_incident_manager.errors import Conflict, Invalid, Unavailable
 from llm_incident_manager.ids import IdSource, IncidentNumbers
 
 log = structlog.get_logger("triage")
@@ -88,6 +88,10 @@ class Triage:
         started = self._clock.monotonic()
         try:
             await self._work_off(await self._without_suspects(entries))
+        except BaseException:
+            # Whatever happened, what is not in the database is taken again; what is done is not touched by this.
+            self._journal.release([entry.position for entry in entries])
+            raise
         finally:
             self._journal.clear_in_work([entry.position for entry in entries])
         self._telemetry.observe("worker_processing_duration_seconds", None, self._clock.monotonic() - started)
@@ -118,21 +122,19 @@ class Triage:
         by_tenant: dict[str, list[Entry]] = {}
         for entry in entries:
             by_tenant.setdefault(entry.record.tenant, []).append(entry)
-        waiting = {entry.position for entry in entries}
-        try:
-            for tenant, batch in by_tenant.items():
-                await self._batch(tenant, batch)
-                waiting.difference_update(entry.position for entry in batch)
-        except BaseException:
-            # Whatever happened, what is not in the database is taken again.
-            self._journal.release(sorted(waiting))
-            raise
+        for tenant, batch in by_tenant.items():
+            await self._batch(tenant, batch)
 
     async def _batch(self, tenant: str, entries: Sequence[Entry]) -> None:
         try:
             await self._transact(tenant, entries)
         except Unavailable:
             raise
+        except Conflict as race:
+            # Somebody changed an incident between our look and our write: the events are as good as before.
+            raise Unavailable(
+                "another command was faster; the batch is taken again", retry_after_seconds=0.05
+            ) from race
         except Exception as failure:
             if len(entries) > 1:
                 # One bad record must not hold the others: halve until it stands alone.

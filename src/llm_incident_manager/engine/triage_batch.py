@@ -127,15 +127,21 @@ def _open(
 ) -> Opened:
     first = items[0]
     event = first.event
-    reserved = next((item.record.incident_id for item in items if item.record.opens), None)
-    if reserved is None or reserved == recurrence_of:
-        reserved = reserve(event.received_at)
+    reserved = _unused_id(tx, items) or reserve(event.received_at)
     # What arrived together is judged together: the worst decides, so that nobody is paged twice for one storm.
     worst = min((classified(item.event, context) for item in items), key=lambda found: found.severity.rank)
     change = opening(event, worst, tenant=tx.tenant, incident_id=reserved, recurrence_of=recurrence_of)
     more = joining(None, [item.event for item in items[1:]], context)
     at = starts_at(event.received_at, tx.now)
     return prepare_opening([change, *more], by=integration(event.source), at=at, context=context)
+
+
+def _unused_id(tx: Transaction, items: Sequence[Item]) -> str | None:
+    """Return the first id that was answered for these events and stands for no incident yet."""
+    answered = [item.record.incident_id for item in items if item.record.incident_id is not None]
+    ordered = list(dict.fromkeys(answered))
+    known = tx.incidents.get_many(ordered) if ordered else {}
+    return next((each for each in ordered if each not in known), None)
 
 
 def _join(tx: Transaction, incident: Incident, stretch: _Group, context: Context, result: Triaged) -> None:
@@ -156,6 +162,9 @@ def _recover(tx: Transaction, incident: Incident, item: Item, context: Context, 
     if item.key not in tx.events.add([(item.event, incident.id)]):
         return
     tx.events.keep(_payloads([item], incident.id, counted=0))
+    if item.event.received_at < incident.created_at:
+        # It speaks of an earlier incident of this fingerprint, which has ended before its recovery was read.
+        return
     changes = recovering(incident, item.event, context)
     after = commit(tx, incident, changes, by=integration(item.event.source), context=context)
     if not after.is_open:

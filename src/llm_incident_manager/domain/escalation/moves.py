@@ -87,6 +87,27 @@ def hurry(ladder: Ladder, *, at: datetime) -> Ladder:
     return replace(ladder, next_at=at, reason="the level told could not be reached")
 
 
+def resume(ladder: Ladder, plan: Plan, status: Status, *, at: datetime) -> Ladder:
+    """Return the ladder after a pause: what came due meanwhile is due now, and what follows keeps its distance."""
+    settled = settle(ladder, plan, status)
+    if settled.next_at is None or settled.next_at >= at:
+        return settled
+    late = (at - settled.next_at).total_seconds()
+    return replace(settled, next_at=at, late_seconds=settled.late_seconds + late)
+
+
+def carry_over(ladder: Ladder, before: Plan, after: Plan, status: Status) -> Ladder:
+    """Return the same height on another plan (severity lowered by a person): what was told there counts as told."""
+    told = before.steps[ladder.index] if 0 <= ladder.index < len(before.steps) else None
+    index = -1
+    if told is not None:
+        for place, step in enumerate(after.steps):
+            extra = step.kind in (StepKind.MANAGER, StepKind.CATCH_ALL)
+            if step.kind is told.kind if extra else step.level <= told.level:
+                index = place
+    return settle(replace(ladder, index=index), after, status)
+
+
 def step_down(ladder: Ladder) -> Ladder:
     """Return the ladder one level lower (de-escalate); level 1 stays."""
     return replace(ladder, level=max(1, ladder.level - 1))

@@ -63,15 +63,20 @@ def is_active(policy: Policy, at: datetime) -> bool:
     return now < end and (day - 1) % 7 in days
 
 
-def plan_for(severity: Severity, policy: Policy | None, team: Team | None, catch_all: CatchAll) -> Plan:
-    """Return the steps for an incident of this severity; P4 gets deadlines of a policy, but no steps: it pages nobody."""
+def plan_for(
+    severity: Severity, policy: Policy | None, team: Team | None, catch_all: CatchAll, *, user: str | None = None
+) -> Plan:
+    """Return the steps for an incident of this severity; P4 gets deadlines of a policy, but no steps: it pages nobody.
+
+    ``user`` is whom the route names: level 1 where no policy says otherwise.
+    """
     table = TABLE[severity]
     if policy is None:
-        return _table_plan(severity, table, team, catch_all)
+        return _table_plan(table, team, catch_all, user)
     acknowledgment = _first(policy.timers.acknowledgment_timeout, table.acknowledgment)
     resolution = _first(policy.timers.resolution_timeout, table.resolution)
     if severity is Severity.P4:
-        return Plan(policy=policy.name)
+        return Plan(policy=policy.name, acknowledgment_seconds=acknowledgment, resolution_seconds=resolution)
     default = _first(policy.timers.escalation_interval, policy.timers.acknowledgment_timeout, table.acknowledgment)
     steps: list[Step] = []
     wait = 0.0
@@ -97,10 +102,10 @@ def plan_for(severity: Severity, policy: Policy | None, team: Team | None, catch
     )
 
 
-def _table_plan(severity: Severity, table: Timers, team: Team | None, catch_all: CatchAll) -> Plan:
+def _table_plan(table: Timers, team: Team | None, catch_all: CatchAll, user: str | None) -> Plan:
     if table.acknowledgment is None or table.resolution is None:
         return Plan()
-    levels = _levels_of(team)
+    levels = _levels_of(team, user)
     first = Step(kind=StepKind.LEVEL, level=1, targets=levels[1] or catch_all.targets)
     steps = [
         first,
@@ -122,9 +127,11 @@ def _table_plan(severity: Severity, table: Timers, team: Team | None, catch_all:
     return Plan(steps=tuple(steps), acknowledgment_seconds=table.acknowledgment, resolution_seconds=table.resolution)
 
 
-def _levels_of(team: Team | None) -> dict[int, tuple[Target, ...]]:
+def _levels_of(team: Team | None, user: str | None) -> dict[int, tuple[Target, ...]]:
     """Who levels 1 to 3 are; a missing one falls to the next (interfaces, "Ladder")."""
     own = (Target(type=TargetType.TEAM, id=team.id),) if team is not None else ()
+    if user is not None:
+        own = (Target(type=TargetType.USER, id=user), *own)
     third = _escalation(team, "3") or _escalation(team, "manager")
     second = _escalation(team, "2") or third
     return {1: _escalation(team, "1") or own or second, 2: second, 3: third}

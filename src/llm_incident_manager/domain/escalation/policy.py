@@ -31,7 +31,7 @@ TABLE: Mapping[Severity, Timers] = MappingProxyType(
 
 
 class PolicyTimers(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Seconds (specification §5.3 ``timers``): they set the SLA deadlines and the default of a missing ``escalate_after``."""
+    """Seconds (specification §5.3 ``timers``): the SLA deadlines, and the default of ``escalate_after``."""
 
     acknowledgment_timeout: float | None = None
     resolution_timeout: float | None = None

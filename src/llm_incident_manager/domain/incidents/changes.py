@@ -17,7 +17,7 @@ class _Change(msgspec.Struct, frozen=True, kw_only=True, tag_field="change"):
 
 
 class IncidentOpened(_Change, frozen=True, kw_only=True, tag="incident_opened", omit_defaults=True):
-    """The first event of a fingerprint arrived, or a person opened it by hand; ``accepted_at`` is when it was answered."""
+    """The first event of a fingerprint arrived, or a person opened it; ``accepted_at`` is when it was answered."""
 
     incident_id: str
     tenant: str
@@ -95,7 +95,7 @@ class Assigned(_Change, frozen=True, kw_only=True, tag="assigned", omit_defaults
 
 
 class FieldsChanged(_Change, frozen=True, kw_only=True, tag="fields_changed", omit_defaults=True):
-    """Descriptive fields were edited: title, description, impact, category, external_id, tags, labels, metadata …"""
+    """Descriptive fields were edited: title, description, impact, category, external_id, tags, labels or metadata."""
 
     before: dict[str, Any]
     after: dict[str, Any]

@@ -53,7 +53,7 @@ def act(incident: Incident, action: Action, *, by: Actor, reason: str = "", note
 
 
 def take(incident: Incident, *, by: Actor) -> list[Change]:
-    """Return what "I have it" does: NEW is acknowledged, ESCALATED gets work started, else harmless (interfaces "Take").
+    """Return what "I have it" does (interfaces, "Take"): NEW is acknowledged, ESCALATED is started, else harmless.
 
     The actor is assigned; a second take by the same person changes nothing.
     """

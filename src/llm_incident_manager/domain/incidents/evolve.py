@@ -104,7 +104,7 @@ def _opened(change: IncidentOpened, at: datetime) -> Incident:
     )
 
 
-def _applied(state: Incident, change: Change, at: datetime, by: Actor) -> Incident:  # noqa: C901 — one case per change
+def _applied(state: Incident, change: Change, at: datetime, by: Actor) -> Incident:
     match change:
         case IncidentOpened():
             raise ValueError("an incident opens once")

@@ -13,7 +13,7 @@ from llm_incident_manager.domain.people import Target
 
 
 class StepKind(StrEnum):
-    """What a step is due for. ``LEVEL`` is a policy's level; the next three are §4.3's table; ``CATCH_ALL`` ends both."""
+    """What a step is due for: ``LEVEL`` is a policy's, the next three are §4.3's table's, ``CATCH_ALL`` ends both."""
 
     LEVEL = "next_level"
     ACKNOWLEDGMENT = "acknowledgment_deadline"
@@ -45,7 +45,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The steps in order; ``repeat`` more rounds of the levels follow the first. ``policy`` is ``None`` for §4.3's table.
+    """The steps in order; ``repeat`` more rounds follow the first. ``policy`` is ``None`` for §4.3's table.
 
     Policy steps count from the moment the step before was told (§6.2); the table's from the opening.
     """

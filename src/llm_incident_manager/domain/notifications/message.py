@@ -11,8 +11,8 @@ from llm_incident_manager.domain.vocabulary import NotificationType, Severity
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """One rendered notification, the same for every attempt.
 
-    ``payload`` is the webhook's JSON body (interfaces, "A webhook page"); ``blocks`` are Slack's Block Kit; ``late_seconds``
-    says how long after its planned instant the first attempt is made.
+    ``payload`` is the webhook's JSON body (interfaces, "A webhook page"); ``blocks`` are Slack's Block Kit;
+    ``late_seconds`` says how long after its planned instant the first attempt is made.
     """
 
     notification_id: str

@@ -9,7 +9,7 @@ from llm_incident_manager.domain.vocabulary import NotificationType, Severity
 
 
 class DeliveryState(StrEnum):
-    """Where one notification is. ``RETRYING`` still hopes; ``FAILED``, ``SKIPPED``, ``CANCELLED`` and ``DELIVERED`` end it."""
+    """Where one notification is. ``PLANNED`` and ``RETRYING`` still hope, the others end it."""
 
     PLANNED = "planned"
     RETRYING = "retrying"

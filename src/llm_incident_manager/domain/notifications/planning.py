@@ -38,7 +38,7 @@ def pages_for(targets: Iterable[Target], channels: tuple[str, ...], reach: Reach
 
 
 def target_pages(target: Target, channels: tuple[str, ...], reach: Reach, *, stage: int = 0) -> list[PlannedPage]:
-    """Return the pages of one target from ``stage`` on: 0 the level's channels, 1 other contacts, 2 the fallback …
+    """Return the pages of one target from ``stage`` on: 0 the level's channels, 1 other contacts, 2 the fallback, on.
 
     Stages that hold no page that can be tried are passed through, their skipped pages kept for the record.
     """
