@@ -378,7 +378,8 @@ class SystemTransaction(Protocol):
 
     def checkpoint(self, at: datetime, body: bytes, signature: bytes) -> None: ...
 
-    def checkpoints(self, limit: int = 100) -> list[tuple[datetime, bytes, bytes]]: ...
+    def checkpoints(self, limit: int = 100, *, before: datetime | None = None) -> list[tuple[datetime, bytes, bytes]]:
+        """Return (instant, body, signature), newest first."""
 
 
 class Store(Protocol):
