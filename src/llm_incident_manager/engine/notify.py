@@ -6,8 +6,10 @@ from datetime import datetime
 from llm_incident_manager.domain.escalation.moves import hurry
 from llm_incident_manager.domain.incidents.changes import Change, LadderMoved, PeopleTold, PlannedPage
 from llm_incident_manager.domain.incidents.incident import Incident
+from llm_incident_manager.domain.incidents.ladder import Ladder, Plan
 from llm_incident_manager.domain.notifications.notification import DeliveryState, Notification
 from llm_incident_manager.domain.notifications.planning import (
+    Reach,
     find_target,
     last_stage,
     pages_for,
@@ -135,8 +137,18 @@ def fall_through(
             return [_told_more(failed, pages)]
     if any(_hopeful(row) for row in siblings):
         return []
-    hurried = hurry(incident.ladder, at=at)
+    hurried = unreached(incident.ladder, incident.plan, context.reach(incident.severity, at))
     return [LadderMoved(ladder=hurried)] if hurried != incident.ladder else []
+
+
+def unreached(ladder: Ladder, plan: Plan, reach: Reach) -> Ladder:
+    """Return the ladder with the next level at once, because nobody of the one told can be reached.
+
+    Where no step to come reaches anybody either, haste would only burn the ladder: it keeps its times.
+    """
+    to_come = plan.steps if ladder.round < plan.repeat else plan.steps[ladder.index + 1 :]
+    reaches = any(reachable(pages_for(step.targets, step.channels, reach)) for step in to_come)
+    return hurry(ladder, at=reach.at) if reaches else ladder
 
 
 def _told_more(failed: Notification, pages: Sequence[PlannedPage]) -> PeopleTold:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from llm_incident_manager.domain.escalation.moves import advance, carry_over, hurry, resume, settle, start, step_down
+from llm_incident_manager.domain.escalation.moves import advance, carry_over, resume, settle, start, step_down
 from llm_incident_manager.domain.incidents.changes import (
     Change,
     IncidentOpened,
@@ -23,11 +23,11 @@ from llm_incident_manager.domain.incidents.changes import (
 )
 from llm_incident_manager.domain.incidents.evolve import applied
 from llm_incident_manager.domain.incidents.incident import Actor, Incident
-from llm_incident_manager.domain.incidents.ladder import Ladder, LadderState, Step, StepKind
+from llm_incident_manager.domain.incidents.ladder import Ladder, LadderState, Plan, Step, StepKind
 from llm_incident_manager.domain.notifications.planning import pages_for, reachable
 from llm_incident_manager.domain.vocabulary import Action, NotificationType
 from llm_incident_manager.engine.context import Context, Told
-from llm_incident_manager.engine.notify import announce
+from llm_incident_manager.engine.notify import announce, unreached
 from llm_incident_manager.engine.route import routed
 
 
@@ -65,14 +65,21 @@ def follow_ups(incident: Incident | None, changes: Sequence[Change], moment: Mom
 
 
 def told_step(
-    incident: Incident, ladder: Ladder, step: Step, moment: Moment, *, kind: NotificationType, reason: str
+    incident: Incident,
+    plan: Plan,
+    ladder: Ladder,
+    step: Step,
+    moment: Moment,
+    *,
+    kind: NotificationType,
+    reason: str,
 ) -> list[Change]:
     """Return the ladder's move and the pages of ``step``; a level that nobody can be told of moves on at once."""
     reach = moment.context.reach(incident.severity, moment.at)
     pages = pages_for(step.targets, step.channels, reach)
     note = "" if reachable(pages) else "nobody of this level can be told"
     if not reachable(pages):
-        ladder = hurry(ladder, at=moment.at)
+        ladder = unreached(ladder, plan, reach)
     told = PeopleTold(
         type=kind, level=step.level, cycle=ladder.cycle, reason=reason, step=ladder.index, pages=pages, note=note
     )
@@ -102,7 +109,7 @@ def _first_step(
     if not change.plan.steps:
         return [LadderMoved(ladder=ladder)]
     reason = "opened" if cycle == 1 else "severity_raised"
-    return told_step(incident, ladder, change.plan.steps[0], moment, kind=kind, reason=reason)
+    return told_step(incident, change.plan, ladder, change.plan.steps[0], moment, kind=kind, reason=reason)
 
 
 def _move_ladder(incident: Incident, change: StatusChanged, moment: Moment) -> list[Change]:
@@ -110,7 +117,9 @@ def _move_ladder(incident: Incident, change: StatusChanged, moment: Moment) -> l
     match change.action:
         case Action.ESCALATE if plan.steps:
             moved, step = advance(ladder, plan, incident.status, at=moment.at, by_hand=True)
-            return told_step(incident, moved, step, moment, kind=NotificationType.ESCALATED, reason="escalated_by_hand")
+            return told_step(
+                incident, plan, moved, step, moment, kind=NotificationType.ESCALATED, reason="escalated_by_hand"
+            )
         case Action.REOPEN if plan.steps:
             again = start(plan, incident.status, at=moment.at, cycle=ladder.cycle + 1)
             return [LadderMoved(ladder=again)]

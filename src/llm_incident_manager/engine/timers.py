@@ -59,7 +59,7 @@ def _climb(incident: Incident, context: Context, *, at: datetime) -> list[Change
     moved, step = advance(ladder, plan, after.status, at=at)
     moment = Moment(at=at, by=SYSTEM, context=context, told=lambda _: ())
     reason = "exhausted" if step.kind is StepKind.CATCH_ALL else step.kind.value
-    return changes + told_step(after, moved, step, moment, kind=NotificationType.ESCALATED, reason=reason)
+    return changes + told_step(after, plan, moved, step, moment, kind=NotificationType.ESCALATED, reason=reason)
 
 
 class Timers:
