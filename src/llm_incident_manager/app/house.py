@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from llm_incident_manager.bus.spec import Bus
 from llm_incident_manager.clock import Clock
 from llm_incident_manager.domain.events.event import Event
 from llm_incident_manager.domain.incidents.incident import Incident
@@ -16,7 +17,7 @@ from llm_incident_manager.engine.context import Context
 from llm_incident_manager.engine.deliver import Deliver, Render, Sender
 from llm_incident_manager.engine.memory import OpenFingerprints, SeenEvents
 from llm_incident_manager.engine.ports import Store
-from llm_incident_manager.engine.relay import Publisher, Relay
+from llm_incident_manager.engine.relay import Relay
 from llm_incident_manager.engine.respond import Respond
 from llm_incident_manager.engine.settings import SettingsMemory
 from llm_incident_manager.engine.telemetry import Telemetry
@@ -38,7 +39,7 @@ class House:
         store: Store,
         journal: Any,
         channels: Mapping[str, Sender],
-        bus: Publisher,
+        bus: Bus,
         clock: Clock,
         settings: SettingsMemory,
         render: Render,
@@ -60,6 +61,7 @@ class House:
         self.open_fingerprints = OpenFingerprints()
         self.seen = SeenEvents()
         self._contexts: dict[str, Context] = {}
+        self.after_commit: Callable[[], None] = lambda: None
         self.render = render
         self.intake = Intake(
             journal,
@@ -119,7 +121,8 @@ class House:
         return context
 
     def committed(self, incident: Incident) -> None:
-        """Keep the memory of open fingerprints true after a command, before its answer leaves."""
+        """Keep the memory of open fingerprints true after a command, before its answer leaves; wake the loops."""
+        self.after_commit()
         if incident.is_open:
             self.open_fingerprints.put(incident.tenant, incident.fingerprint, incident.id)
         else:

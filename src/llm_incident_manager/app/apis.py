@@ -1,0 +1,161 @@
+"""The APIs over one house: REST and the dashboard on one port, each asking the same engine."""
+
+import asyncio
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from starlette.types import Receive, Scope, Send
+
+from llm_incident_manager import __version__
+from llm_incident_manager.api.dashboard.engine_port import EnginePort
+from llm_incident_manager.api.dashboard.routes import dashboard_routes
+from llm_incident_manager.api.dashboard.settings import DashboardSettings
+from llm_incident_manager.api.rest.app import rest_app
+from llm_incident_manager.api.rest.port import Limits, Readiness, RestPort
+from llm_incident_manager.app.audit_key import audit_key
+from llm_incident_manager.app.config import ServerConfig
+from llm_incident_manager.app.file_settings import FileSettings
+from llm_incident_manager.app.house import House
+from llm_incident_manager.app.modes import Loops
+from llm_incident_manager.app.secrets_on_disk import kept_or_new
+from llm_incident_manager.engine.audit import Audit
+from llm_incident_manager.engine.checkpoints import Checkpoints
+from llm_incident_manager.engine.configure import Configure
+from llm_incident_manager.engine.dead_letters import DeadLetters
+from llm_incident_manager.engine.identify import Identify
+from llm_incident_manager.engine.import_history import ImportHistory
+from llm_incident_manager.engine.keys import Keys
+from llm_incident_manager.engine.links import Links
+from llm_incident_manager.engine.open_by_hand import OpenByHand
+from llm_incident_manager.engine.pages import Pages
+from llm_incident_manager.engine.query import Query
+from llm_incident_manager.engine.report import Report
+from llm_incident_manager.engine.templates import check as check_template
+from llm_incident_manager.sources.statuspage import read_history
+
+
+class Apis:
+    """What the APIs serve from, and what the loops of housekeeping need of it."""
+
+    def __init__(self, house: House, config: ServerConfig, file: FileSettings, loops: Loops, url: str) -> None:
+        self.version = __version__
+        self.stopping = asyncio.Event()
+        self.config = config
+        self.file = file
+        self.url = url
+        self._house = house
+        self._loops = loops
+        bootstrap = config.bootstrap_api_key.reveal() if config.bootstrap_api_key else None
+        store, clock = house.store, house.clock
+        self.identify = Identify(store, clock, bootstrap, people=house.settings.of)
+        self.links = Links(store, people=house.settings.of)
+        self.checkpoints = Checkpoints(store, _private_key(config))
+        self.audit = Audit(store, trusted=(self.checkpoints.public_key,))
+        self.query = Query(store, house.context, house.untriaged, clock)
+        self.report = Report(store, clock, house.telemetry)
+        self.dead_letters = DeadLetters(store, house.intake, clock, house.seen)
+        self.rest = RestPort(
+            intake=house.intake,
+            identify=self.identify,
+            query=self.query,
+            respond=house.respond,
+            open_by_hand=OpenByHand(store, house.context, clock, house.numbers, house.telemetry, house.committed),
+            report=self.report,
+            configure=Configure(store, self._configured, check_template=check_template),
+            keys=Keys(store, house.ids, house.settings.of, self.identify.refresh),
+            dead_letters=self.dead_letters,
+            audit=self.audit,
+            imports=ImportHistory(
+                store,
+                house.context,
+                house.numbers,
+                house.ids,
+                read_statuspage=read_history,
+                committed=house.committed,
+                counted=house.seen.add,
+            ),
+            pages=Pages(store, house.context, house.channels, house.render, clock, house.ids),
+            store=store,
+            clock=clock,
+            telemetry=house.telemetry,
+            readiness=self._readiness,
+            key_headers=self._key_headers,
+            limits=Limits(body_bytes=house.settings.server.limits.body_bytes),
+            version=__version__,
+        )
+
+    async def close(self) -> None:
+        """Write down what the last minutes left: when keys were used, and a checkpoint over what changed."""
+        await self.identify.flush_last_use()
+        await self.checkpoints.make()
+
+    async def _configured(self, tenant: str) -> None:
+        await self._house.settings.refresh(self._house.store)
+        await self.identify.refresh()
+
+    def _readiness(self) -> Readiness:
+        journal = self._house.journal
+        if self.stopping.is_set():
+            return Readiness(ready=False, reason="it is stopping")
+        if not journal.healthy:
+            return Readiness(ready=False, degraded=("journal",), reason=journal.last_error or "the journal is unwell")
+        return Readiness(ready=True, degraded=tuple(sorted(self._loops.degraded)))
+
+    def _key_headers(self) -> frozenset[str]:
+        headers = self._house.settings
+        return frozenset(
+            source.key_header.lower()
+            for tenant in headers.tenants()
+            for source in headers.of(tenant).sources.values()
+            if source.key_header
+        )
+
+
+async def build_apis(house: House, config: ServerConfig, file: FileSettings, loops: Loops, url: str) -> Apis:
+    """Return the APIs with every key in memory."""
+    apis = Apis(house, config, file, loops, url)
+    await apis.identify.refresh()
+    return apis
+
+
+def asgi_app(apis: Apis, house: House) -> "Front":
+    """Return the application: REST first, then the dashboard's pages."""
+    app = rest_app(apis.rest, data_folder=str(apis.config.data_dir))
+    port = EnginePort(
+        store=house.store,
+        query=apis.query,
+        respond=house.respond,
+        identify=apis.identify,
+        links=apis.links,
+        settings=house.settings.of,
+        listen=house.bus.listen,
+    )
+    secret = kept_or_new(apis.config.data_dir / "session.key")
+    app.router.routes.extend(dashboard_routes(port, DashboardSettings(secret=secret, public_url=apis.url)))
+    return Front(app, apis.stopping)
+
+
+class Front:
+    """The outermost layer: while the process stops, open streams end, so that nobody holds it up."""
+
+    def __init__(self, app: Any, stopping: asyncio.Event) -> None:
+        self._app = app
+        self._stopping = stopping
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http" or scope["path"] != "/stream":
+            await self._app(scope, receive, send)
+            return
+        stream = asyncio.ensure_future(self._app(scope, receive, send))
+        end = asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait({stream, end}, return_when=asyncio.FIRST_COMPLETED)
+        end.cancel()
+        if not stream.done():
+            stream.cancel()
+            await asyncio.gather(stream, return_exceptions=True)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _private_key(config: ServerConfig) -> Ed25519PrivateKey:
+    return audit_key(config.data_dir / "audit.key")

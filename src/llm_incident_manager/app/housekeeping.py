@@ -1,0 +1,58 @@
+"""What is done every so often beside the walk: memory kept fresh, gauges set, old things removed, chains sealed."""
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from llm_incident_manager.app.apis import Apis
+from llm_incident_manager.app.config import ServerConfig
+from llm_incident_manager.app.house import House
+from llm_incident_manager.engine.dead_letter_retry import DeadLetterRetry
+from llm_incident_manager.engine.key_rotation import KeyRotation
+from llm_incident_manager.engine.retention import Retention
+
+log = structlog.get_logger("housekeeping")
+
+
+class Housekeeping:
+    """The steps and their distances in seconds."""
+
+    def __init__(self, house: House, apis: Apis, config: ServerConfig) -> None:
+        self._house = house
+        self._apis = apis
+        self._config = config
+        self._rotations = KeyRotation(house.store, house.context, house.numbers)
+        self._retries = DeadLetterRetry(house.store, apis.dead_letters, house.clock, house.telemetry)
+        self._retention = Retention(house.store, house.context, house.clock)
+
+    def steps(self) -> list[tuple[str, float, Callable[[], Awaitable[object]]]]:
+        """Return (name, seconds between two runs, the step)."""
+        return [
+            ("refresh", 1.0, self._refresh),
+            ("gauges", 1.0, self._gauges),
+            ("totals", 15.0, self._apis.report.refresh_totals),
+            ("last-use", 30.0, self._apis.identify.flush_last_use),
+            ("dead-letters", 30.0, self._retries.retry_due),
+            ("checkpoint", 300.0, self._seal),
+            ("retention", 3600.0, self._retention.run_once),
+            ("key-rotation", 3600.0, self._rotation),
+        ]
+
+    async def _refresh(self) -> None:
+        await self._house.settings.refresh(self._house.store)
+        await self._apis.identify.refresh()
+
+    async def _gauges(self) -> None:
+        house = self._house
+        house.telemetry.set("worker_queue_depth", None, house.journal.depth())
+        house.telemetry.set("worker_queue_lag_seconds", None, house.journal.lag_seconds())
+        house.telemetry.set("journal_bytes", None, house.journal.bytes_used())
+        house.telemetry.set("open_fingerprints", None, len(house.open_fingerprints))
+
+    async def _seal(self) -> None:
+        sealed = await self._apis.checkpoints.make()
+        if sealed is not None:
+            log.info("audit_checkpoint", number=sealed.number, digest=sealed.digest, heads=sealed.heads)
+
+    async def _rotation(self) -> None:
+        await self._rotations.remind(self._house.clock.now())

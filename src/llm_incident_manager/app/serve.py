@@ -1,0 +1,229 @@
+"""Standalone: one process, everything opened here in order and closed in the reverse order (DEP-01, REL-05)."""
+
+import asyncio
+import shutil
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from ipaddress import ip_network
+
+import click
+import msgspec
+import structlog
+
+from llm_incident_manager.app.apis import Apis, asgi_app, build_apis
+from llm_incident_manager.app.config import DatabaseType, ServerConfig
+from llm_incident_manager.app.file_settings import FileSettings
+from llm_incident_manager.app.house import House
+from llm_incident_manager.app.housekeeping import Housekeeping
+from llm_incident_manager.app.http_server import HttpServer, bind
+from llm_incident_manager.app.modes import Loops
+from llm_incident_manager.app.secrets_on_disk import keep
+from llm_incident_manager.bus.registry import open_bus
+from llm_incident_manager.channels.outgoing import OutgoingGuard
+from llm_incident_manager.channels.registry import channel_specs, open_channels
+from llm_incident_manager.clock import Clock, SystemClock
+from llm_incident_manager.domain.events.event import Event
+from llm_incident_manager.engine.keys import make_first_key
+from llm_incident_manager.engine.messages.render import renderer
+from llm_incident_manager.engine.settings import SettingsMemory
+from llm_incident_manager.enrichers.registry import enricher_specs
+from llm_incident_manager.ids import IdSource, IncidentNumbers
+from llm_incident_manager.journal.journal import Journal
+from llm_incident_manager.storage.migrate import migrate
+from llm_incident_manager.storage.store import open_store
+
+log = structlog.get_logger("serve")
+STOP_SECONDS = 9.0
+"""After SIGTERM the process is gone within 10 s; what was not worked off waits in the journal."""
+
+
+class Server:
+    """The running product. ``start`` returns when requests are answered; ``stop`` loses nothing."""
+
+    def __init__(self, config: ServerConfig, *, clock: Clock | None = None) -> None:
+        self.config = config
+        self.clock = clock or SystemClock()
+        self.sign_in_link: str | None = None
+        self._stack = AsyncExitStack()
+        self._listener: socket.socket | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def url(self) -> str:
+        """Where people and programs reach it."""
+        if self.config.public_url:
+            return self.config.public_url.rstrip("/")
+        assert self._listener is not None
+        host = "127.0.0.1" if self.config.host in ("0.0.0.0", "::") else self.config.host
+        scheme = "https" if self.config.tls_cert_file else "http"
+        return f"{scheme}://{host}:{self._listener.getsockname()[1]}"
+
+    async def start(self) -> None:
+        """Open everything and answer. Raises the product's own errors for what a person can mend."""
+        try:
+            await self._open()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+
+    async def _open(self) -> None:
+        config = self.config
+        config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._listener = bind(config.host, config.http_port)
+        self._stack.callback(self._listener.close)
+        specs = channel_specs()
+        self.file = FileSettings(config.config_file, frozenset(specs))
+        read = self.file.read()
+        url = config.database_url.reveal() if config.database_url else f"sqlite:///{config.db_path.absolute()}"
+        await asyncio.to_thread(migrate, url)
+        # PostgreSQL tells the time itself; a clock of our own is for the demo and tests.
+        foreign = config.database is DatabaseType.POSTGRESQL and isinstance(self.clock, SystemClock)
+        store = open_store(url, clock=None if foreign else self.clock)
+        self._stack.push_async_callback(store.close)
+        await self.file.apply(store, read)
+        numbers = IncidentNumbers()
+        journal = Journal.open(
+            config.data_dir / "journal",
+            clock=self.clock,
+            max_bytes=config.buffer_bytes or read.server.limits.buffer_bytes,
+            seen=lambda record: numbers.seen(record.incident_id) if record.incident_id else None,
+        )
+        self._stack.callback(journal.close)
+        guard = OutgoingGuard([ip_network(text) for text in read.server.outgoing.allow])
+        channels = open_channels(read.server.channels, guard=guard, clock=self.clock)
+        for channel in channels.values():
+            self._stack.push_async_callback(channel.aclose)
+        bus = open_bus(config.bus_url.reveal())
+        self._stack.push_async_callback(bus.close)
+        self.house = House(
+            store=store,
+            journal=journal,
+            channels=channels,
+            bus=bus,
+            clock=self.clock,
+            settings=SettingsMemory(read.server),
+            render=renderer(self.url),
+            numbers=numbers,
+            ids=IdSource(),
+            enrich=_enrichment(),
+        )
+        await self.house.recall()
+        await self._first_key()
+        self.loops = Loops(self.house)
+        self.house.after_commit = self.loops.poke
+        self.apis: Apis = await build_apis(self.house, config, self.file, self.loops, self.url)
+        await self._drain()
+        await self._run_loops()
+        self._http = HttpServer(
+            asgi_app(self.apis, self.house), self._listener, tls_cert=config.tls_cert_file, tls_key=config.tls_key_file
+        )
+        await self._http.start()
+        token = await self.apis.links.create(None, None, ttl_seconds=3600)
+        self.sign_in_link = f"{self.url}/sign-in/{token}"
+        log.info("ready", url=self.url, version=self.apis.version, data_dir=str(config.data_dir))
+
+    async def _first_key(self) -> None:
+        if self.config.bootstrap_api_key is not None:
+            return
+        key = await make_first_key(self.house.store, self.house.ids)
+        if key is not None:
+            keep(self.config.admin_key_file, key + "\n")
+
+    async def _drain(self) -> None:
+        """Work off what an earlier process accepted, so that its ids answer at once; at most a few seconds."""
+        started = self.clock.monotonic()
+        while self.house.journal.depth() and self.clock.monotonic() - started < 5.0:
+            if not await self.house.triage.run_once():
+                return
+
+    async def _run_loops(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(self.loops.run(), name="loops"),
+            loop.create_task(self.house.warm(), name="warm"),
+        ]
+        housekeeping = Housekeeping(self.house, self.apis, self.config)
+        for name, seconds, step in housekeeping.steps():
+            self._tasks.append(loop.create_task(self.loops.every(name, seconds, step), name=name))
+
+    async def reload(self) -> dict[str, object]:
+        """Read the config file again and apply it; a faulty file changes nothing and raises ConfigFileInvalid."""
+        read = self.file.read()
+        changed = await self.file.apply(self.house.store, read)
+        self.house.settings.server = read.server
+        await self.house.settings.refresh(self.house.store, everything=True)
+        await self.apis.identify.refresh()
+        return dict(changed)
+
+    async def stop(self) -> None:
+        """Answer what is in flight, finish the step under way, close everything; the rest waits in the journal."""
+        self.apis.stopping.set()
+        await self._http.stop()
+        self.loops.stop()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=3.0)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.apis.close()
+        await self._stack.aclose()
+        log.info("stopped")
+
+
+async def serve(config: ServerConfig, *, clock: Clock | None = None, announce: bool = True) -> None:
+    """Run until SIGTERM or SIGINT; SIGHUP reloads the config file."""
+    server = Server(config, clock=clock)
+    await server.start()
+    if announce:
+        _announce(server)
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, ended.set)
+    reloads: set[asyncio.Task[None]] = set()
+
+    def reload() -> None:
+        task = loop.create_task(_reload(server))
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    await ended.wait()
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await server.stop()
+    except TimeoutError:
+        log.warning("stopped_late", waiting=server.house.journal.depth())
+
+
+async def _reload(server: Server) -> None:
+    try:
+        await server.reload()
+    except Exception as failure:
+        log.error("config_not_reloaded", reason=str(failure))
+
+
+def _announce(server: Server) -> None:
+    width = min(shutil.get_terminal_size().columns, 100)
+    line = "─" * width
+    key = "BOOTSTRAP_API_KEY" if server.config.bootstrap_api_key else str(server.config.admin_key_file)
+    click.echo(
+        f"{line}\nLLM-Incident-Manager listens on {server.url}\n"
+        f"  Dashboard   {server.sign_in_link}   (works once, for an hour)\n"
+        f"  API key     {key}\n"
+        f"  API docs    {server.url}/api/docs\n{line}"
+    )
+
+
+def _enrichment() -> Callable[[Event], Event]:
+    specs = enricher_specs()
+
+    def enrich(event: Event) -> Event:
+        found = dict(event.enrichment)
+        for spec in specs:
+            found = {**spec.enrich(event), **found}
+        return msgspec.structs.replace(event, enrichment=found)
+
+    return enrich
