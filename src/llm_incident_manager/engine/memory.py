@@ -68,6 +68,11 @@ class SeenEvents:
         self._young[identity] = incident_id
         self._mark(identity)
 
+    def forget(self, identity: Identity) -> None:
+        """It was not counted after all (its triage failed): the database is asked again."""
+        self._young.pop(identity, None)
+        self._old.pop(identity, None)
+
     def warm(self, identities: Iterable[Identity]) -> None:
         """Take in what the database knows, page by page."""
         for identity in identities:

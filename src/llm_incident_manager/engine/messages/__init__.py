@@ -1,0 +1,1 @@
+"""⑥ Told: what a page says, in the words of each channel."""

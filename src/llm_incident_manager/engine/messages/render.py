@@ -1,0 +1,71 @@
+"""⑥ Told: from a row of the page ledger to the message that leaves, by the template that fits or the default texts."""
+
+from datetime import datetime
+
+import structlog
+
+from llm_incident_manager.domain.incidents.incident import Incident
+from llm_incident_manager.domain.notifications.message import Message
+from llm_incident_manager.domain.notifications.notification import Notification
+from llm_incident_manager.domain.vocabulary import NotificationType
+from llm_incident_manager.engine.context import Context
+from llm_incident_manager.engine.deliver import Render
+from llm_incident_manager.engine.messages.layouts import html_page, slack_blocks, text_page, webhook_payload
+from llm_incident_manager.engine.messages.telling import telling
+from llm_incident_manager.engine.messages.templated import templated, variables_of
+from llm_incident_manager.engine.route import subject_of
+from llm_incident_manager.engine.template_sandbox import TemplateFailed
+from llm_incident_manager.engine.templates import choose_template
+
+log = structlog.get_logger("messages")
+
+
+def renderer(public_url: str) -> Render:
+    """Return what writes pages; ``public_url`` is where people reach the dashboard, without a slash at the end.
+
+    Writing never fails: a template that does is named in the log, and the default text goes out instead.
+    """
+
+    def render(notification: Notification, incident: Incident, context: Context, at: datetime) -> Message:
+        told = telling(notification, incident, context, at, public_url)
+        message = Message(
+            notification_id=notification.id,
+            tenant=incident.tenant,
+            type=notification.type,
+            incident_id=incident.id,
+            severity=incident.severity,
+            subject=told.heading,
+            text=text_page(told),
+            html=html_page(told, incident.severity.value),
+            blocks=slack_blocks(told, notification.id, incident.id),
+            payload=webhook_payload(told, notification, incident),
+            dashboard_url=told.link,
+        )
+        template = choose_template(
+            context.settings.templates,
+            notification.type,
+            notification.channel,
+            subject_of(incident),
+            named=_named(notification, incident),
+        )
+        if template is None:
+            return message
+        variables = variables_of(notification, incident, context, told, at, public_url)
+        try:
+            return templated(message, template.channels[notification.channel], variables)
+        except TemplateFailed as failed:
+            log.warning(
+                "template_failed", template=template.id, incident_id=incident.id, notification_id=notification.id,
+                channel=notification.channel, reason=str(failed),
+            )  # fmt: skip
+            return message
+
+    return render
+
+
+def _named(notification: Notification, incident: Incident) -> str | None:
+    """Return the template that the page's level names; the end is announced in its own words."""
+    steps = incident.plan.steps
+    if notification.type is NotificationType.RESOLVED or notification.step is None or notification.step >= len(steps):
+        return None
+    return steps[notification.step].template
