@@ -47,8 +47,10 @@ def conditions_of(tenant: str, wanted: IncidentFilter) -> list[Condition]:
     found.extend(_condition(tenant, _one_of(name, values)) for name, values in chosen if values)
     if wanted.start is not None or wanted.end is not None:
         found.append(_condition(tenant, _created(wanted))._replace(bounds_created_at=True))
-    for key in dict.fromkeys(key for key, _ in wanted.tags):
-        found.append(_tagged(tenant, key, [value for name, value in wanted.tags if name == key]))
+    values_of: dict[str, list[str]] = {}
+    for key, value in wanted.tags:
+        values_of.setdefault(key, []).append(value)
+    found.extend(_tagged(tenant, key, values) for key, values in values_of.items())
     if wanted.text:
         contained = INCIDENTS.c.words.contains(folded(wanted.text), autoescape=True)
         found.append(Condition(contained, contained, None))

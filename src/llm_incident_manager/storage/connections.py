@@ -1,5 +1,7 @@
 """Engines: how SQLite and PostgreSQL are opened, and what makes them safe and alike."""
 
+import sqlite3
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +15,8 @@ BUSY_SECONDS = 5.0
 _CONNECT_SECONDS = 5
 # Pages of 4 KiB in the write-ahead log before they move to the file: 16 MiB.
 _CHECKPOINT_PAGES = 4096
-_CACHE_KIBIBYTES = 65_536
+# Per connection, and only as far as the file is that large: a million incidents are searched in memory.
+_CACHE_KIBIBYTES = 49_152
 
 
 def database_url(url: str) -> URL:
@@ -76,18 +79,31 @@ def _settings(writes: bool) -> Callable[[Any, Any], None]:
     def prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(cursor)
         # FULL: a commit is on disk when it returns (specification §8.1: nothing accepted is lost).
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-        cursor.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES if writes else _CACHE_KIBIBYTES // 4}")
+        cursor.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
         cursor.execute("PRAGMA temp_store = MEMORY")
         if not writes:
             cursor.execute("PRAGMA query_only = ON")
         cursor.close()
 
     return prepare
+
+
+def _write_ahead(cursor: Any) -> None:
+    """Turn the write-ahead log on; SQLite does not wait for others here, though they are soon done."""
+    last = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as fault:
+            if "locked" not in str(fault) or time.monotonic() > last:
+                raise
+            time.sleep(0.01)
 
 
 def _begin_immediate(connection: Connection) -> None:

@@ -7,19 +7,20 @@ from sqlalchemy import BindParameter, Connection, bindparam, exists, func, liter
 
 from llm_incident_manager.domain.incidents.ladder import LadderState
 from llm_incident_manager.domain.vocabulary import Severity, Status
+from llm_incident_manager.storage.conditions import HIDDEN
 from llm_incident_manager.storage.instants import instant, micros
 from llm_incident_manager.storage.schema import INCIDENTS, NOTIFICATIONS, TIMERS
 
 _TENANT: BindParameter[Any] = bindparam("of_tenant")
-# Open incidents by severity, found by the index of the open ones.
+# Open incidents by severity, found by the index of the open ones (the severity is hidden from its own).
 _OPEN = INCIDENTS.alias("open_ones")
 _BY_SEVERITY = (
-    select(INCIDENTS.c.severity, func.count())
+    select(HIDDEN["severity"], func.count())
     .where(
         INCIDENTS.c.tenant == _TENANT,
         INCIDENTS.c.id.in_(select(_OPEN.c.id).where(_OPEN.c.tenant == _TENANT, _OPEN.c.is_open)),
     )
-    .group_by(INCIDENTS.c.severity)
+    .group_by(HIDDEN["severity"])
 )
 # All incidents by status, each counted in the index of statuses.
 _BY_STATUS = union_all(
