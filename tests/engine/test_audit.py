@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import delete, update
 
+from llm_incident_manager.clock import ManualClock
 from llm_incident_manager.domain.incidents.changes import CommentAdded, FieldsChanged, StatusChanged
 from llm_incident_manager.domain.vocabulary import Action, Scope, Status
 from llm_incident_manager.engine.audit import Audit
@@ -21,14 +22,16 @@ from llm_incident_manager.storage import retention
 from llm_incident_manager.storage.schema import AUDIT_HEADS, AUDIT_LOG, CHECKPOINTS, INCIDENTS
 from llm_incident_manager.storage.schema import INCIDENT_BODIES as BODIES
 from llm_incident_manager.storage.schema import INCIDENT_CHANGES as CHANGES
+from llm_incident_manager.storage.store import SqlStore, migrate, open_store
+from tests.build import NOON
 from tests.engine.people_world import ANA_DOCUMENT, PeopleWorld
 
 
 class AuditWorld(PeopleWorld):
     """With a signing key, a tampering hand, and three incidents."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, store: SqlStore | None = None) -> None:
+        super().__init__(store)
         self.checkpoints = Checkpoints(self.store, Ed25519PrivateKey.generate())
         self.audit = Audit(self.store, [self.checkpoints.public_key])
 
@@ -351,3 +354,30 @@ async def test_an_export_is_compared_with_one_kept_before(world: AuditWorld) -> 
 async def test_a_body_survives_an_export_whatever_its_bytes(world: AuditWorld) -> None:
     world.tamper(update(CHANGES).where(of(world, 0), CHANGES.c.version == 2).values(body=b"\xff\x00"))
     assert verify_export(await world.exported())["first_fault"]["version"] == 2
+
+
+async def test_two_nodes_do_not_sign_the_same_number(world: AuditWorld) -> None:
+    other = Checkpoints(world.store, Ed25519PrivateKey.generate())
+    assert await world.checkpoints.make() is not None
+    incident = await world.comment(world.incidents[1], "x")
+    other.note_changed("default", [incident.id])
+    assert await other.make() is None
+    world.clock.advance(timedelta(hours=1))
+    signed = await other.make()
+    assert signed is not None
+    assert signed.number == 2
+    assert (await Audit(world.store).verify(world.admin()))["valid"]
+
+
+@pytest.mark.requirement("AUD-06")
+async def test_the_proof_is_the_same_on_postgresql(postgres_url: str) -> None:
+    migrate(postgres_url)
+    clock = ManualClock(NOON)
+    world = AuditWorld(open_store(postgres_url, clock=clock))
+    await world.fill()
+    assert await world.checkpoints.make() is not None
+    assert await world.verdict() == {"valid": True, "checked": 7, "first_fault": None}
+    assert verify_export(await world.exported())["checked"] == 7
+    world.tamper(update(CHANGES).where(of(world, 0), CHANGES.c.version == 2).values(body=b"{}"))
+    assert (await world.verdict())["first_fault"]["version"] == 2
+    await world.store.close()

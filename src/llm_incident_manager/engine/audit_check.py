@@ -44,6 +44,7 @@ class AuditCheck:
         self._limit = limit
         self._trusted = trusted
         self._removals = Removals(tenant)
+        self._read_again = False
         self.checked = 0
 
     async def run(self) -> ProofFault | None:
@@ -148,6 +149,8 @@ class AuditCheck:
                 if reason is not None:
                     return ProofFault(chain=CHECKPOINTS, version=statement.number if statement else 0, reason=reason)
                 fault = await self._missing_head(heads, at)
+                if fault is not None and await self._removed_meanwhile():
+                    fault = await self._missing_head(heads, at)
                 if fault is not None:
                     return fault
                 newer, before = statement, at
@@ -188,6 +191,15 @@ class AuditCheck:
                         chain=head.chain, version=head.version, reason="a checkpoint saw another link in its place"
                     )
         return None
+
+    async def _removed_meanwhile(self) -> bool:
+        """Read the tenant's chain again, once: retention may have gone on since; returns whether it was read."""
+        if self._read_again:
+            return False
+        checked, self._read_again, self._removals = self.checked, True, Removals(self._tenant)
+        fault = await self._own_chain()
+        self.checked = checked
+        return fault is None
 
     def _within_limit(self, links: list[StoredChange]) -> list[StoredChange]:
         return links if self._limit is None else links[: max(0, self._limit - self.checked)]

@@ -1,5 +1,6 @@
 """⑧ Checkpoints: every few minutes the heads of chains that changed are signed, so that a cut tail shows (AUD-06)."""
 
+import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -27,6 +28,8 @@ OVERLAP = timedelta(seconds=60)
 """A change set's instant may be so much older than its commit."""
 _BEHIND_ALL = "~"
 _PAGE = 200
+_LEASE = "audit-checkpoint"
+_LEASE_SECONDS = 1.0
 
 
 class Signed(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +58,7 @@ class Checkpoints:
         self._key = key
         self._noted: dict[str, set[str]] = defaultdict(set)
         self._own_heads: dict[str, int] = {}
+        self._holder = secrets.token_hex(8)
 
     @property
     def public_key(self) -> str:
@@ -68,34 +72,32 @@ class Checkpoints:
     async def make(self) -> Signed | None:
         """Sign the heads that changed since the last checkpoint; None where none did, or another node was faster."""
         noted, self._noted = self._noted, defaultdict(set)
+        settled = False
         try:
-            return await self._make(noted)
-        except BaseException:
-            for tenant, ids in noted.items():
+            last = await self._store.system_read(_last)
+            sections = await self._sections(last, noted)
+            signed = await self._store.system(lambda tx: self._sign(tx, last, sections)) if sections else None
+            settled = signed is not None or not sections
+        finally:
+            for tenant, ids in noted.items() if not settled else ():
                 self._noted[tenant] |= ids
-            raise
+        if signed is not None:
+            own = ((section.tenant, head) for section in sections for head in section.heads)
+            self._own_heads |= {tenant: head.version for tenant, head in own if head.chain == TENANT_CHAIN}
+        return signed
 
-    async def _make(self, noted: dict[str, set[str]]) -> Signed | None:
-        last = await self._store.system_read(_last)
+    async def _sections(self, last: Last | None, noted: dict[str, set[str]]) -> list[Section]:
         tenants = await self._store.system_read(lambda tx: {DEFAULT_TENANT, *(each.id for each in tx.tenants())})
-        sections = [
+        return [
             Section(tenant=tenant, heads=tuple(heads))
             for tenant in sorted(tenants | noted.keys())
             if (heads := await self._changed(tenant, last, noted.get(tenant, set())))
         ]
-        if not sections:
-            return None
-        signed = await self._store.system(lambda tx: self._sign(tx, last, sections))
-        if signed is not None:
-            self._own_heads |= {
-                section.tenant: head.version
-                for section in sections
-                for head in section.heads
-                if head.chain == TENANT_CHAIN
-            }
-        return signed
 
     def _sign(self, tx: SystemTransaction, last: Last | None, sections: Sequence[Section]) -> Signed | None:
+        # The lease's row also makes nodes wait for each other, so that no number is given twice.
+        if not tx.take_lease(_LEASE, self._holder, seconds=_LEASE_SECONDS):
+            return None
         now_last = _last(tx)
         if (now_last and now_last.checkpoint.digest) != (last and last.checkpoint.digest):
             return None
