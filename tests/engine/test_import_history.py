@@ -1,4 +1,4 @@
-"""History of a status page, brought through the domain at its own instants, without paging anybody (ING-13)."""
+"""History of a status page, brought through the domain at its own instants, without paging anybody."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -83,7 +83,6 @@ async def desk() -> AsyncIterator[Desk]:
     await store.close()
 
 
-@pytest.mark.requirement("ING-13")
 async def test_an_outage_lives_again_at_its_recorded_instants(desk: Desk) -> None:
     counts = await desk.imports.statuspage(ADMIN, a_page(an_outage(0)))
     assert counts == {"imported": 1, "already_known": 0, "skipped_maintenance": 0, "open": 0, "faults": []}
@@ -110,7 +109,6 @@ async def test_nobody_is_paged_for_the_past_and_no_deadline_runs(desk: Desk) -> 
     assert await desk.store.read("default", lambda tx: tx.incidents.without_next_step()) == []
 
 
-@pytest.mark.requirement("ING-13")
 async def test_importing_again_changes_nothing_even_after_a_restart(desk: Desk) -> None:
     page = a_page(*(an_outage(number) for number in range(90)), an_outage(90, minutes=None))
     assert (await desk.imports.statuspage(ADMIN, page))["imported"] == 91

@@ -1,9 +1,12 @@
 """What pages say, in the words of each channel, and what hostile events cannot do to them."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from llm_incident_manager.domain.events.event import Resource
 from llm_incident_manager.domain.incidents.incident import Incident, Resolution, Times
@@ -128,6 +131,31 @@ def test_hostile_text_escapes_no_layout() -> None:
     assert message.blocks is not None
     for text in mrkdwn_texts(message.blocks):
         assert "<" not in text, text
+
+
+@settings(max_examples=80, deadline=None)
+@given(words=st.text(max_size=400), more=st.text(max_size=400))
+def test_no_text_whatever_adds_a_line_a_tag_or_a_mention(words: str, more: str) -> None:
+    calm = rendered(an_incident(title="x", description="x", source="x", impact="x"))
+    message = rendered(
+        an_incident(title=words, description=more, source=more, impact=f"x{words}", resource=_named(words, more))
+    )
+    assert len(message.subject.splitlines()) <= 1
+    head, _, quoted = message.text.partition("\nThe source says:\n")
+    assert [line.split(":")[0] for line in head.split("\n")[1:]][:5] == [
+        line.split(":")[0] for line in calm.text.split("\n")[1:]
+    ][:5]
+    assert all(line.startswith(">") for line in quoted.removesuffix("\n").split("\n") if quoted)
+    assert message.html is not None
+    assert calm.html is not None
+    tags = [re.findall(r"<(?!br|/?blockquote)[^>]*>", html) for html in (message.html, calm.html)]
+    assert [len(each) for each in tags] == [len(tags[0])] * 2
+    assert message.blocks is not None
+    assert not any("<" in text for text in mrkdwn_texts(message.blocks))
+
+
+def _named(words: str, more: str) -> Resource:
+    return Resource(type=words or "x", id=more or "x", name="x")
 
 
 def test_blocks_fit_slack() -> None:

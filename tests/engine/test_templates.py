@@ -183,6 +183,7 @@ def test_a_template_that_fails_is_named_in_the_log_and_the_default_text_goes_out
         "{% import 'other' as x %}",
         "{% extends 'other' %}",
         "{% set a = title %}",
+        "{% for a in labels %}" + "{% if title in description %}x{% endif %}" * 100 + "{% endfor %}",
         "{{ title ~ title }}",
         "{{ title | tojson | tojson | tojson | tojson | tojson | tojson }}",
         "{{ title | replace('a', 'aaaaaaaaa') }}",

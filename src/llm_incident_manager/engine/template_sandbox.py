@@ -23,6 +23,8 @@ MAX_TEXT = 20_000
 MAX_OUTPUT = 100_000
 """The longest rendered text, in characters."""
 MAX_NODES = 2_000
+MAX_LOOPED_NODES = 300
+"""How many of them may stand inside loops, all loops together."""
 MAX_ROUNDS = 200
 """A loop ends here, without an error."""
 MAX_FILTERS = 5
@@ -162,7 +164,7 @@ def _compiled(environment: _Sandbox, text: str) -> jinja2.Template:
 
 
 def _require_harmless(tree: nodes.Template) -> None:
-    count = 0
+    count = looped = 0
     stack: list[tuple[nodes.Node, int, int]] = [(tree, 0, 0)]
     while stack:
         node, loops, filters = stack.pop()
@@ -170,6 +172,9 @@ def _require_harmless(tree: nodes.Template) -> None:
         if count > MAX_NODES:
             raise TemplateFailed(f"has more than {MAX_NODES} parts; make it shorter")
         _require_known(node)
+        looped += loops > 0
+        if looped > MAX_LOOPED_NODES:
+            raise _refused(node, f"more than {MAX_LOOPED_NODES} parts inside loops are too many")
         loops += isinstance(node, nodes.For)
         filters = filters + 1 if isinstance(node, nodes.Filter) else filters
         if loops > 1:

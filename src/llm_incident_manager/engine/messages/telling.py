@@ -70,7 +70,7 @@ def person_name(user_id: str, context: Context) -> str:
 def _heading(notification: Notification, incident: Incident) -> str:
     title = one_line(incident.title, 150) or incident.id
     ended = "Resolved: " if notification.type is NotificationType.RESOLVED else ""
-    return f"[{notification.severity if ended else incident.severity}] {ended}{title}"
+    return f"[{incident.severity}] {ended}{title}"
 
 
 def _facts(notification: Notification, incident: Incident, context: Context, at: datetime) -> list[Fact]:
