@@ -1,11 +1,11 @@
 """Events in, keys, tenants, dead letters, the audit trail, imports, health."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from llm_incident_manager.api.rest.models.shapes import Answer, Fault, Free, Instant, Name, Request
-from llm_incident_manager.api.rest.models.stories import Listed
+from llm_incident_manager.api.rest.models.stories import Actor, Listed
 from llm_incident_manager.domain.vocabulary import Scope, Severity
 
 KeyName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
@@ -60,13 +60,23 @@ class RotateGiven(Request):
 
 
 class ApiKey(Answer):
-    """An API key; `key` is shown this once."""
-
-    model_config = ConfigDict(extra="allow")
+    """An API key; `key` is shown this once, when it is made."""
 
     id: str
     name: str
     scopes: list[Scope]
+    tenant_id: str
+    platform: bool
+    source: str | None
+    user_id: str | None
+    created_at: Instant
+    rotate_after: Instant | None
+    rotation_due: bool
+    expires_at: Instant | None
+    revoked_at: Instant | None
+    last_used_at: Instant | None
+    replaces: str | None
+    replaced_by: str | None
     key: str | None = None
 
 
@@ -77,38 +87,77 @@ class TenantGiven(Request):
     name: KeyName | None = None
 
 
-class Document(Answer):
-    """A document."""
+class Tenant(Answer):
+    """A tenant."""
 
-    model_config = ConfigDict(extra="allow")
+    id: str
+    name: str
+    created_at: Instant
 
 
 class DeadLetter(Answer):
-    """What could not be processed, and why."""
-
-    model_config = ConfigDict(extra="allow")
+    """What could not be processed, why, and what can be done about it."""
 
     id: str
+    at: Instant
     source: str
     reason: str
+    retriable: bool
+    analysis: str
+    attempts: int
+    next_attempt_at: Instant | None
+    faults: list[Fault]
+    body: str = Field(description="The event as it came, at most 64 KiB of it.")
+    body_bytes: int
 
 
-class AuditEntry(Answer):
-    """One line of the audit trail."""
+class Replayed(Answer):
+    """What came of an event that was taken in again."""
 
-    model_config = ConfigDict(extra="allow")
+    status: Literal["accepted", "duplicate"]
+    event_id: str | None
+    incident_id: str | None
+    message: str
 
-    id: str
+
+class AuditEvent(Answer):
+    """One line of the audit trail (specification §6.4): one transaction's changes to one thing."""
+
+    event_id: str
+    timestamp: Instant
+    event_type: str
+    incident_id: str | None
+    actor: Actor
+    changes: list[Free]
+    metadata: Free
+    object: Free | str | None = Field(default=None, description="What was changed, where it is no incident.")
+    details: list[Free]
+
+
+class ChainFault(Answer):
+    """The first link that does not hold."""
+
+    chain: str
+    version: int
+    reason: str
 
 
 class Verification(Answer):
     """Whether the hash chains hold; `first_fault` says where not."""
 
-    model_config = ConfigDict(extra="allow")
-
     valid: bool
-    checked: int
-    first_fault: Any
+    checked: int = Field(description="Links.")
+    first_fault: ChainFault | None
+
+
+class ImportCounts(Answer):
+    """What an import did."""
+
+    imported: int
+    already_known: int
+    skipped_maintenance: int
+    open: int = Field(description="Of the imported: not ended yet.")
+    faults: list[Fault]
 
 
 class TriedPage(Answer):
@@ -180,10 +229,10 @@ class ApiKeys(Listed):
 class Tenants(Listed):
     """One page of tenants."""
 
-    tenants: list[Document]
+    tenants: list[Tenant]
 
 
 class AuditEntries(Listed):
     """One page of the audit trail, newest first."""
 
-    audit: list[AuditEntry]
+    audit: list[AuditEvent]

@@ -83,7 +83,7 @@ async def list_tenants(asked: Admin, limit: Limit = DEFAULT_LIMIT, cursor: Curso
     tags=["tenants"],
     summary="Create a tenant",
     status_code=201,
-    responses=answers(models.Document, *WRITES, status=201),
+    responses=answers(models.Tenant, *WRITES, status=201),
     openapi_extra=takes(models.TenantGiven),
 )
 async def create_tenant(asked: Admin) -> Response:
@@ -117,7 +117,7 @@ async def read_dead_letter(asked: Reader, id: Id) -> Response:
     "/dead_letters/{id}/replay",
     tags=["dead letters"],
     summary="Take it in again",
-    responses=answers(models.Document, *WRITES),
+    responses=answers(models.Replayed, *WRITES),
 )
 async def replay_dead_letter(asked: Admin, id: Id) -> Response:
     """Take the event in again; it stays where it still is wrong."""
@@ -174,7 +174,7 @@ async def verify_audit(
     "/imports/statuspage",
     tags=["imports"],
     summary="Import Statuspage history",
-    responses=answers(models.Document, *WRITES),
+    responses=answers(models.ImportCounts, *WRITES),
     openapi_extra=takes("StatuspageHistory"),
 )
 async def import_statuspage(asked: Admin) -> Response:
