@@ -15,10 +15,12 @@ from llm_incident_manager.engine.dead_letters import DeadLetters
 from llm_incident_manager.engine.identify import Identify
 from llm_incident_manager.engine.import_history import ImportHistory
 from llm_incident_manager.engine.keys import Keys
+from llm_incident_manager.engine.links import Links
 from llm_incident_manager.engine.open_by_hand import OpenByHand
 from llm_incident_manager.engine.pages import Pages
 from llm_incident_manager.engine.query import Query
 from llm_incident_manager.engine.report import Report
+from llm_incident_manager.errors import Conflict
 from llm_incident_manager.sources.statuspage import read_history
 from tests.stories.app import Story
 
@@ -81,6 +83,16 @@ def a_document(story: Story) -> dict[str, Any]:
     }
 
 
+class NoFile:
+    """A server that was started without a config file."""
+
+    async def differences(self) -> dict[str, Any]:
+        raise Conflict("this server was started without a config file", code="no_config_file")
+
+    async def reload(self) -> dict[str, Any]:
+        return await self.differences()
+
+
 @asynccontextmanager
 async def opened(folder: Path, configuration: Mapping[str, list[dict[str, Any]]] | None = None) -> AsyncIterator[Api]:
     """Run a story with the API in front of it."""
@@ -115,12 +127,16 @@ async def opened(folder: Path, configuration: Mapping[str, list[dict[str, Any]]]
                 counted=house.seen.add,
             ),
             pages=Pages(story.store, house.context, story.channels, house.render, story.clock, story.ids),
+            links=Links(story.store, people=story.settings.of),
+            config_file=NoFile(),
+            settings=story.settings.of,
             store=story.store,
             clock=story.clock,
             telemetry=house.telemetry,
             readiness=lambda: Readiness(ready=True),
             key_headers=lambda: frozenset({"x-sentinel-api-key"}),
             version="1.2.3",
+            public_url="http://test",
         )
         yield Api(story, rest_app(port, data_folder=str(folder)), port)
         story.pages.clear()

@@ -14,6 +14,7 @@ from llm_incident_manager.api.rest.app import rest_app
 from llm_incident_manager.api.rest.port import Limits, Readiness, RestPort
 from llm_incident_manager.app.audit_key import audit_key
 from llm_incident_manager.app.config import ServerConfig
+from llm_incident_manager.app.config_door import ConfigDoor, Reload
 from llm_incident_manager.app.file_settings import FileSettings
 from llm_incident_manager.app.house import House
 from llm_incident_manager.app.modes import Loops
@@ -37,7 +38,9 @@ from llm_incident_manager.sources.statuspage import read_history
 class Apis:
     """What the APIs serve from, and what the loops of housekeeping need of it."""
 
-    def __init__(self, house: House, config: ServerConfig, file: FileSettings, loops: Loops, url: str) -> None:
+    def __init__(
+        self, house: House, config: ServerConfig, file: FileSettings, loops: Loops, url: str, reload: Reload
+    ) -> None:
         self.version = __version__
         self.stopping = asyncio.Event()
         self.config = config
@@ -75,6 +78,9 @@ class Apis:
                 counted=house.seen.add,
             ),
             pages=Pages(store, house.context, house.channels, house.render, clock, house.ids),
+            links=self.links,
+            config_file=ConfigDoor(file, store, reload),
+            settings=house.settings.of,
             store=store,
             clock=clock,
             telemetry=house.telemetry,
@@ -82,6 +88,7 @@ class Apis:
             key_headers=self._key_headers,
             limits=Limits(body_bytes=house.settings.server.limits.body_bytes),
             version=__version__,
+            public_url=url,
         )
 
     async def close(self) -> None:
@@ -111,9 +118,11 @@ class Apis:
         )
 
 
-async def build_apis(house: House, config: ServerConfig, file: FileSettings, loops: Loops, url: str) -> Apis:
+async def build_apis(
+    house: House, config: ServerConfig, file: FileSettings, loops: Loops, url: str, reload: Reload
+) -> Apis:
     """Return the APIs with every key in memory."""
-    apis = Apis(house, config, file, loops, url)
+    apis = Apis(house, config, file, loops, url, reload)
     await apis.identify.refresh()
     return apis
 

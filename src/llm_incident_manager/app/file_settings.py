@@ -21,24 +21,24 @@ class FileSettings:
     def __init__(
         self, path: Path | None, channels: frozenset[str], environment: Mapping[str, str] | None = None
     ) -> None:
-        self._path = path
+        self.path = path
         self._channels = channels
         self._environment = environment if environment is not None else os.environ
         self.current = ConfigFile()
 
     def read(self) -> ConfigFile:
         """Return what the file says now; raises ConfigFileInvalid with every fault and its line."""
-        if self._path is None:
+        if self.path is None:
             return ConfigFile()
         return read_config_file(
-            self._path, environment=self._environment, channels=self._channels, check_template=check_template
+            self.path, environment=self._environment, channels=self._channels, check_template=check_template
         )
 
     async def apply(self, store: Store, read: ConfigFile) -> dict[str, Difference]:
         """Store the file's items, tenant by tenant; returns what changed. Applied again, nothing changes."""
         self.current = read
         changed: dict[str, Difference] = {}
-        if self._path is None:
+        if self.path is None:
             return changed
         await store.system(lambda tx: _make_tenants(tx, read), background=False)
         for tenant, items in read.tenants.items():

@@ -25,6 +25,7 @@ from llm_incident_manager.channels.outgoing import OutgoingGuard
 from llm_incident_manager.channels.registry import channel_specs, open_channels
 from llm_incident_manager.clock import Clock, SystemClock
 from llm_incident_manager.domain.events.event import Event
+from llm_incident_manager.engine.documents.apply import Difference
 from llm_incident_manager.engine.keys import make_first_key
 from llm_incident_manager.engine.messages.render import renderer
 from llm_incident_manager.engine.settings import SettingsMemory
@@ -113,7 +114,7 @@ class Server:
         await self._first_key()
         self.loops = Loops(self.house)
         self.house.after_commit = self.loops.poke
-        self.apis: Apis = await build_apis(self.house, config, self.file, self.loops, self.url)
+        self.apis: Apis = await build_apis(self.house, config, self.file, self.loops, self.url, self.reload)
         await self._drain()
         await self._run_loops()
         self._http = HttpServer(
@@ -148,14 +149,14 @@ class Server:
         for name, seconds, step in housekeeping.steps():
             self._tasks.append(loop.create_task(self.loops.every(name, seconds, step), name=name))
 
-    async def reload(self) -> dict[str, object]:
+    async def reload(self) -> dict[str, Difference]:
         """Read the config file again and apply it; a faulty file changes nothing and raises ConfigFileInvalid."""
         read = self.file.read()
         changed = await self.file.apply(self.house.store, read)
         self.house.settings.server = read.server
         await self.house.settings.refresh(self.house.store, everything=True)
         await self.apis.identify.refresh()
-        return dict(changed)
+        return changed
 
     async def stop(self) -> None:
         """Answer what is in flight, finish the step under way, close everything; the rest waits in the journal."""

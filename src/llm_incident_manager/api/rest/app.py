@@ -21,7 +21,15 @@ from llm_incident_manager.api.rest.last_resort import LastResort
 from llm_incident_manager.api.rest.metrics import Machine
 from llm_incident_manager.api.rest.port import RestPort
 from llm_incident_manager.api.rest.requests import RequestsCounted
-from llm_incident_manager.api.rest.routes import actions, condition, configuration, incidents, operations, stories
+from llm_incident_manager.api.rest.routes import (
+    actions,
+    condition,
+    configuration,
+    incidents,
+    operations,
+    server,
+    stories,
+)
 from llm_incident_manager.errors import IncidentManagerError, Invalid, NotFound
 
 DOCS = "/api/docs"
@@ -68,7 +76,7 @@ def rest_app(port: RestPort, *, data_folder: str = ".") -> RestApp:
     app.events = EventsDoor(port)
     app.router.routes.append(Route(EVENTS, app.events, methods=["POST"]))
     # Before /incidents/{id}/…, because /incidents/bulk would be taken for an id.
-    for routes in (actions, incidents, stories, configuration, operations, condition):
+    for routes in (server, actions, incidents, stories, configuration, operations, condition):
         app.include_router(routes.router)
     app.add_api_route(openapi.PATH, _openapi, methods=["GET"], include_in_schema=False)
     app.add_api_route(DOCS, _docs, methods=["GET"], include_in_schema=False)

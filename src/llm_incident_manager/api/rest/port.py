@@ -1,6 +1,6 @@
 """What the REST API asks of the engine, gathered in one value that the wiring fills."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from llm_incident_manager.engine.ports import Store
 from llm_incident_manager.engine.query import Query
 from llm_incident_manager.engine.report import Report
 from llm_incident_manager.engine.respond import Respond
+from llm_incident_manager.engine.settings import TenantSettings
 from llm_incident_manager.engine.telemetry import Telemetry
 
 Document = dict[str, Any]
@@ -111,6 +112,10 @@ class AuditPort(Protocol):
         cursor: str | None,
     ) -> Page: ...
 
+    def export(self, caller: Caller) -> AsyncIterator[str]:
+        """Yield the lines of an export."""
+        ...
+
     async def verify(self, caller: Caller, *, since: datetime | None, limit: int | None) -> Document:
         """Return ``{valid, checked, first_fault}``."""
         ...
@@ -130,6 +135,22 @@ class PagesPort(Protocol):
     async def test_page(self, caller: Caller, user_id: str, channel: str | None = None) -> Document:
         """Page a user now and return ``{user_id, delivered, notifications: […]}``; raises NotFound."""
         ...
+
+
+class LinksPort(Protocol):
+    """Sign-in links."""
+
+    async def create(self, caller: Caller | None, user_id: str | None, ttl_seconds: float = 900) -> str:
+        """Return the token of a new link; raises NotFound for an unknown user."""
+        ...
+
+
+class ConfigFilePort(Protocol):
+    """The config file: ``{file, changes, notes}``; Conflict ``no_config_file`` where there is none."""
+
+    async def differences(self) -> Document: ...
+
+    async def reload(self) -> Document: ...
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,6 +189,9 @@ class RestPort(msgspec.Struct, frozen=True, kw_only=True):
     audit: AuditPort
     imports: ImportPort
     pages: PagesPort
+    links: LinksPort
+    config_file: ConfigFilePort
+    settings: Callable[[str], TenantSettings]
     store: Store
     clock: Clock
     telemetry: Telemetry
@@ -175,3 +199,4 @@ class RestPort(msgspec.Struct, frozen=True, kw_only=True):
     key_headers: Callable[[], frozenset[str]] = frozenset
     limits: Limits = Limits()
     version: str = ""
+    public_url: str = ""
