@@ -18,6 +18,7 @@ from llm_incident_manager.app.file_settings import FileSettings
 from llm_incident_manager.app.house import House
 from llm_incident_manager.app.housekeeping import Housekeeping
 from llm_incident_manager.app.http_server import HttpServer, bind
+from llm_incident_manager.app.logs import configure_logs
 from llm_incident_manager.app.modes import Loops
 from llm_incident_manager.app.secrets_on_disk import keep
 from llm_incident_manager.bus.registry import open_bus
@@ -175,6 +176,7 @@ class Server:
 
 async def serve(config: ServerConfig, *, clock: Clock | None = None, announce: bool = True) -> None:
     """Run until SIGTERM or SIGINT; SIGHUP reloads the config file."""
+    configure_logs(config.log_level)
     server = Server(config, clock=clock)
     await server.start()
     if announce:

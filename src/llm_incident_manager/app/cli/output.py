@@ -1,6 +1,5 @@
 """What a command prints: tables for people, JSON for scripts; rich is loaded only for tables."""
 
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,7 +9,7 @@ import click
 from llm_incident_manager.app.cli.text import harmless, json_text
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import RenderableType
 
 T = TypeVar("T")
 WIDTH_OF_A_PIPE = 200
@@ -43,7 +42,7 @@ class Output:
             cells = [harmless(cell, one_line=True) for cell in row]
             table.add_row(*[Text(cell, style=SEVERITY_STYLES.get(cell, "")) for cell in cells])
         if table.row_count:
-            self._console().print(table)
+            self._print(table)
         else:
             self.say(empty)
 
@@ -56,13 +55,14 @@ class Output:
         for name, value in facts:
             shown = harmless(value)
             grid.add_row(Text(name, style="dim"), Text(shown, style=SEVERITY_STYLES.get(shown, "")))
-        self._console().print(grid)
+        self._print(grid)
 
     def heading(self, text: str) -> None:
         """Print a heading for people."""
         from rich.text import Text
 
-        self._console().print(Text("\n" + harmless(text, one_line=True), style="bold"))
+        click.echo()
+        self._print(Text(harmless(text, one_line=True), style="bold"))
 
     def progress(self, items: Sequence[T], label: str) -> Iterator[T]:
         """Yield the items, with a progress bar on a terminal."""
@@ -72,9 +72,13 @@ class Output:
         with click.progressbar(items, label=label, file=sys.stderr) as bar:
             yield from bar
 
-    def _console(self) -> "Console":
+    def _print(self, shown: "RenderableType") -> None:
         from rich.console import Console
 
         terminal = sys.stdout.isatty()
-        width = None if terminal else max(WIDTH_OF_A_PIPE, shutil.get_terminal_size().columns)
-        return Console(file=sys.stdout, markup=False, highlight=False, emoji=False, width=width, soft_wrap=False)
+        width = None if terminal else WIDTH_OF_A_PIPE
+        console = Console(file=sys.stdout, markup=False, highlight=False, emoji=False, width=width)
+        with console.capture() as written:
+            console.print(shown)
+        # Tables are padded to their width; what reads a pipe, or pastes into a chat, wants none of it.
+        click.echo("\n".join(line.rstrip() for line in written.get().splitlines()).strip("\n"))

@@ -1,5 +1,7 @@
 """``users``: sign-in links and test pages."""
 
+import sys
+
 import click
 
 from llm_incident_manager.app.cli.session import Session, server_command
@@ -26,20 +28,21 @@ def link(session: Session, user: str) -> None:
 @server_command(users, "test-page")
 @click.argument("user")
 def test_page(session: Session, user: str) -> None:
-    """Page USER now, on every contact, and show how each attempt stands."""
+    """Page USER now by every contact and say how each went; exit code 1 if none was accepted."""
     made = session.client.on_item("users", user, "test_page")
     output = session.output
     if output.is_json:
         output.json(made)
-        return
-    output.table(
-        ["page", "channel", "recipient", "state", "what happened"],
-        [
-            (each.get("id"), each.get("channel"), each.get("recipient"), each.get("state"), each.get("sentence"))
-            for each in made["notifications"]
-        ],
-        empty=f"{user} has no contact that can be paged",
-    )
+    else:
+        output.table(
+            ["page", "channel", "outcome", "why not"],
+            [
+                (each["id"], each["channel"], "accepted" if each["delivered"] else "failed", each["reason"])
+                for each in made["notifications"]
+            ],
+        )
+    if not made["delivered"]:
+        sys.exit(1)
 
 
 @server_command(users, "list")
