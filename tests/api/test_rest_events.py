@@ -1,5 +1,6 @@
 """① Events through REST: what is accepted, and every way to be refused."""
 
+import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator
@@ -141,3 +142,36 @@ async def test_a_get_of_events_is_refused_by_name(api: Api) -> None:
     answer = await api.client.get(EVENTS)
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
     assert answer.json()["code"] == "method_not_allowed"
+
+
+@pytest.mark.requirement("CLS-07")
+async def test_sixty_four_first_events_at_once_make_one_incident_and_one_page(api: Api) -> None:
+    first = a_document(api.story)
+    documents = [first | {"event_id": f"{first['event_id']}-{number}"} for number in range(64)]
+    answers = await asyncio.gather(*(api.client.post(EVENTS, json=document) for document in documents))
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["incident_id"] for answer in answers}) == 1
+    await api.story.fast_forward(seconds=2)
+    found = (await api.client.get("/api/v1/incidents")).json()
+    assert (found["total"], found["incidents"][0]["event_count"]) == (1, 64)
+    assert [page.to for page in api.story.pages] == ["ana"]
+
+
+@pytest.mark.requirement("ING-01")
+async def test_a_read_right_after_the_202_waits_for_its_triage(api: Api) -> None:
+    taken = await api.client.post(EVENTS, json=a_document(api.story))
+    reading = asyncio.ensure_future(api.client.get(f"/api/v1/incidents/{taken.json()['incident_id']}"))
+    acting = asyncio.ensure_future(api.client.post(f"/api/v1/incidents/{taken.json()['incident_id']}/take"))
+    await asyncio.sleep(0)
+    await api.story.settle()
+    assert ((await reading).status_code, (await acting).status_code) == (200, 200)
+
+
+@pytest.mark.requirement("ING-06")
+async def test_over_the_rate_a_new_problem_is_told_when_to_come_back(api: Api) -> None:
+    limited = {"name": "llm-sentinel", "events_per_minute": 2}
+    assert (await api.client.post("/api/v1/sources", json=limited)).status_code == 201
+    answers = [await api.client.post(EVENTS, json=a_document(api.story)) for _ in range(5)]
+    assert answers[0].status_code == 202
+    assert (answers[-1].status_code, answers[-1].json()["code"]) == (429, "rate_limited")
+    assert int(answers[-1].headers["retry-after"]) >= 1

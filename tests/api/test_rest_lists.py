@@ -137,3 +137,22 @@ async def test_figures_are_grouped(api: Api) -> None:
     assert groups[0]["key"] == {"severity": "P0", "category": "performance"}
     assert groups[0]["mttr_seconds"]["mean"] > 0
     assert (await api.client.get("/api/v1/metrics/incidents?group_by=colour")).status_code == 422
+
+
+async def test_a_long_story_pages_over_every_change(api: Api) -> None:
+    incident = await api.incident()
+    path = f"/api/v1/incidents/{incident['id']}"
+    for number in range(430):
+        await api.client.post(f"{path}/comments", json={"text": f"note {number}"})
+    for sort in ("timestamp", "-timestamp"):
+        notes: list[str] = []
+        cursor: str | None = None
+        while True:
+            params = {"limit": "77", "sort": sort} | ({"cursor": cursor} if cursor else {})
+            page = (await api.client.get(f"{path}/timeline", params=params)).json()
+            notes += [entry["notes"] for entry in page["entries"] if entry["event_type"] == "comment_added"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+        expected = [f"note {number}" for number in range(430)]
+        assert notes == (expected if sort == "timestamp" else expected[::-1])

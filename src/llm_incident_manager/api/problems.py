@@ -117,4 +117,5 @@ def problem_response(error: IncidentManagerError) -> Response:
 def as_response(document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
     """Return the answer that carries a problem document."""
     content = msgspec.json.encode(document, enc_hook=str)
-    return Response(content, status_code=document["status"], headers=dict(headers or {}), media_type=MEDIA_TYPE)
+    own = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})}
+    return Response(content, status_code=document["status"], headers=own, media_type=MEDIA_TYPE)

@@ -18,6 +18,6 @@ def answer(document: Any, status: int = 200, headers: dict[str, str] | None = No
     return Response(
         _ENCODER.encode(document),
         status_code=status,
-        headers={"Cache-Control": "no-store", **(headers or {})},
+        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})},
         media_type="application/json",
     )
