@@ -1,5 +1,7 @@
 """No secret reaches the log (SEC-05), whatever text it stands in."""
 
+from typing import Any
+
 import pytest
 
 from llm_incident_manager.app.logs import without_secrets
@@ -23,5 +25,5 @@ def test_a_secret_in_any_text_is_blotted_out(text: str, secret: str) -> None:
 
 
 def test_other_text_stays() -> None:
-    line = {"event": "timer_fired", "incident_id": "INC-20261102-00001", "count": 3}
+    line: dict[str, Any] = {"event": "timer_fired", "incident_id": "INC-20261102-00001", "url": "http://127.0.0.1:3000/x"}
     assert without_secrets(None, "info", line) == line

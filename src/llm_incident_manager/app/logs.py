@@ -3,13 +3,14 @@
 import logging
 import re
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
 
 _SECRET = re.compile(
-    r"(?i)(bearer\s+|x-api-key[:=]\s*|[?&](?:key|token)=|://[^/\s:@]+:)[^\s@&\"']+|lim_[A-Za-z0-9_-]{16,}"
-    r"|hooks\.slack\.com/services/\S+|/sign-in/[A-Za-z0-9_-]{20,}"
+    r"(?i)((?:bearer\s+|x-api-key[:=]\s*|[?&](?:key|token)=))[^\s@&\"']+|(://[^/\s:@]+:)[^\s@/]+(?=@)"
+    r"|lim_[A-Za-z0-9_-]{16,}|hooks\.slack\.com/services/\S+|/sign-in/[A-Za-z0-9_-]{20,}"
 )
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 
@@ -39,14 +40,14 @@ def configure_logs(level: str) -> None:
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
 
 
-def without_secrets(_: Any, __: str, line: dict[str, Any]) -> dict[str, Any]:
+def without_secrets(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Return the line with keys, tokens and passwords blotted out, wherever in its texts they stand."""
     return {name: _SECRET.sub(_blotted, value) if isinstance(value, str) else value for name, value in line.items()}
 
 
 def _blotted(found: "re.Match[str]") -> str:
-    return f"{found.group(1) or ''}…"
+    return f"{found.group(1) or found.group(2) or ''}…"
 
 
-def _flat(_: Any, __: str, line: dict[str, Any]) -> dict[str, Any]:
+def _flat(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     return {name: value for name, value in line.items() if name not in ("_record", "_from_structlog")}
