@@ -158,3 +158,21 @@ async def test_wrong_input_names_field_value_and_remedy(api: Api) -> None:
     assert (await api.client.post(f"{base}/assign", json={"user_id": "nobody"})).status_code == 422
     assert (await api.client.post(f"{base}/links", json={"incident_id": "INC-1"})).status_code == 422
     assert (await api.client.post("/api/v1/incidents", json={"title": "x"})).status_code == 422
+
+
+@pytest.mark.requirement("SEC-05")
+@pytest.mark.parametrize(
+    ("content", "field"),
+    [
+        (b'{"metadata": {"a": "\\u0000"}}', "metadata.a"),
+        (b'{"metadata": {"a": ["\\ud800"]}}', "metadata.a[0]"),
+        (b'{"title": "\\ud800"}', "title"),
+        (b'{"metadata": {"n": 1e999}}', "metadata.n"),
+        (b'{"metadata": ' + b'{"a":' * 500 + b"1" + b"}" * 501, "body"),
+    ],
+)
+async def test_what_cannot_be_stored_is_refused_wherever_it_stands(api: Api, content: bytes, field: str) -> None:
+    incident = await api.incident()
+    answer = await api.client.patch(f"/api/v1/incidents/{incident['id']}", content=content)
+    assert answer.status_code == 422, answer.text
+    assert [fault["field"] for fault in answer.json()["errors"]] == [field]

@@ -1,5 +1,7 @@
 """Lists: pages, filters, spans of time, and what is refused."""
 
+import base64
+import json
 from datetime import timedelta
 
 import pytest
@@ -156,3 +158,13 @@ async def test_a_long_story_pages_over_every_change(api: Api) -> None:
                 break
         expected = [f"note {number}" for number in range(430)]
         assert notes == (expected if sort == "timestamp" else expected[::-1])
+
+
+@pytest.mark.requirement("SEC-05")
+@pytest.mark.parametrize("place", [[0, 10**30, "x"], [0, "x", 5], [0, None, None], [-1], [], [99, 1, "x"], ["a"]])
+async def test_a_forged_cursor_is_refused(api: Api, place: list[object]) -> None:
+    incident = await api.incident()
+    for path, order in (("incidents", "-created_at"), (f"incidents/{incident['id']}/events", "events")):
+        forged = base64.urlsafe_b64encode(json.dumps([order, place]).encode()).rstrip(b"=").decode()
+        answer = await api.client.get(f"/api/v1/{path}", params={"cursor": forged})
+        assert answer.status_code in (200, 422), answer.text

@@ -22,6 +22,8 @@ def place_of(cursor: str, order: str) -> Place:
         named, place = _DECODER.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (msgspec.MsgspecError, binascii.Error, ValueError):
         raise _invalid("it cannot be read") from None
+    if any(isinstance(each, int) and not -(2**63) <= each < 2**63 for each in place):
+        raise _invalid("it cannot be read")
     if named != order:
         raise _invalid(f"it belongs to a list ordered by {named}, not {order}")
     return place

@@ -10,10 +10,11 @@ from pydantic import BaseModel, ValidationError
 from llm_incident_manager.api.rest.bodies import json_object, read_body, require_json
 from llm_incident_manager.api.rest.faults import faults_of
 from llm_incident_manager.api.rest.port import RestPort
+from llm_incident_manager.domain.events.tree import tree_faults
 from llm_incident_manager.domain.incidents.incident import Incident
 from llm_incident_manager.domain.vocabulary import Scope
 from llm_incident_manager.engine.caller import Caller
-from llm_incident_manager.errors import Invalid, NotFound, StaleVersion
+from llm_incident_manager.errors import FieldFault, Invalid, NotFound, StaleVersion
 
 M = TypeVar("M", bound=BaseModel)
 _LONGEST_ID = 200
@@ -28,12 +29,15 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
 
     async def document(self, *, most: int | None = None) -> dict[str, Any]:
         """Return the JSON object in the body; an empty body is an empty object."""
-        return json_object(await whole_body(self.request, most=most))
+        document = json_object(await whole_body(self.request, most=most))
+        if most is None:
+            _require_sound(document)
+        return document
 
     async def given(self, model: type[M]) -> M:
         """Return the body as ``model``; raises Invalid naming every field at fault."""
         body = await whole_body(self.request)
-        json_object(body)
+        _require_sound(json_object(body))
         try:
             return model.model_validate_json(body if body.strip() else b"{}")
         except ValidationError as wrong:
@@ -56,6 +60,13 @@ class OnIncident(msgspec.Struct, frozen=True, kw_only=True):
     def if_match(self) -> int | None:
         """Return the version that ``If-Match`` demands; raises StaleVersion where it is not the newest."""
         return expected_version(self.asked.request, self.incident.revision)
+
+
+def _require_sound(document: dict[str, Any]) -> None:
+    """Refuse what cannot be stored or told on, however deep it stands: NUL, half characters, numbers out of range."""
+    faults = [FieldFault(fault.field or "body", fault.message) for fault in tree_faults("", document)]
+    if faults:
+        raise Invalid(f"the body is wrong: {faults[0].field} {faults[0].message}", faults, code="invalid_body")
 
 
 def asking(scope: Scope) -> Callable[[Request], Awaitable[Asking]]:
