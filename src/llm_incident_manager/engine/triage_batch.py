@@ -1,6 +1,6 @@
 """The transaction of triage: every event is counted once, every new fingerprint opens one incident."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -51,22 +51,27 @@ class _Group(msgspec.Struct, kw_only=True):
 def triage_batch(tx: Transaction, items: Sequence[Item], context: Context, reserve: Reserve) -> Triaged:
     """Triage ``items`` of one tenant in order; harmless when repeated: identities that are known count nothing."""
     result = Triaged()
-    waiting = _fresh(tx, items)
-    while waiting:
-        waiting = _wave(tx, waiting, context, reserve, result)
-    return result
-
-
-def _fresh(tx: Transaction, items: Sequence[Item]) -> list[Item]:
-    """Return each identity's first item, without those counted before; their reserved ids become aliases."""
     known = tx.events.known({item.key for item in items})
     first: dict[Key, Item] = {}
     for item in items:
-        if item.key in known:
-            _point(tx, item, known[item.key])
-        else:
+        if item.key not in known:
             first.setdefault(item.key, item)
-    return list(first.values())
+    waiting = list(first.values())
+    while waiting:
+        waiting = _wave(tx, waiting, context, reserve, result)
+    _point_repeated(tx, [item for item in items if first.get(item.key) is not item], known)
+    return result
+
+
+def _point_repeated(tx: Transaction, items: Sequence[Item], known: Mapping[Key, str | None]) -> None:
+    """Let the ids that were answered for repeated identities stand for the incidents that count them."""
+    unknown = {item.key for item in items if item.key not in known}
+    found = {**known, **tx.events.known(unknown)} if unknown else known
+    by_incident: dict[str | None, list[Item]] = {}
+    for item in items:
+        by_incident.setdefault(found.get(item.key), []).append(item)
+    for incident_id, several in by_incident.items():
+        _point(tx, several, incident_id)
 
 
 def _wave(tx: Transaction, items: Sequence[Item], context: Context, reserve: Reserve, result: Triaged) -> list[Item]:
@@ -115,8 +120,7 @@ def _write(tx: Transaction, openings: Sequence[tuple[Opened, list[Item]]], resul
         result.standing[incident.fingerprint] = incident.id
         keyed += [(item.event, incident.id) for item in items]
         keep += _payloads(items, incident.id, counted=0)
-        for item in items:
-            _point(tx, item, incident.id)
+        _point(tx, items, incident.id)
     tx.events.add(keyed)
     tx.events.keep(keep)
     return left
@@ -147,8 +151,7 @@ def _unused_id(tx: Transaction, items: Sequence[Item]) -> str | None:
 def _join(tx: Transaction, incident: Incident, stretch: _Group, context: Context, result: Triaged) -> None:
     new = tx.events.add([(item.event, incident.id) for item in stretch.items])
     counted = [item for item in stretch.items if item.key in new]
-    for item in stretch.items:
-        _point(tx, item, incident.id)
+    _point(tx, stretch.items, incident.id)
     changes = joining(incident, [item.event for item in counted], context)
     if changes:
         tx.events.keep(_payloads(counted, incident.id, counted=incident.event_count))
@@ -187,11 +190,19 @@ def _stretch(items: Sequence[Item]) -> tuple[_Group, list[Item]]:
     return _Group(items=list(items)), []
 
 
-def _point(tx: Transaction, item: Item, incident_id: str | None) -> None:
-    """An id that was answered and not used becomes an alias of the incident that counts the event."""
-    reserved = item.record.incident_id
-    if item.record.opens and reserved is not None and incident_id is not None and reserved != incident_id:
-        tx.incidents.alias(reserved, incident_id)
+def _point(tx: Transaction, items: Iterable[Item], incident_id: str | None) -> None:
+    """Ids that were answered and stand for no incident become aliases of the one that counts the events.
+
+    Not only reserved ones: whoever reserved the id may have failed after others were told that they join it.
+    """
+    answered = {item.record.incident_id for item in items} - {None, incident_id}
+    if incident_id is None or not answered:
+        return
+    unused = sorted(filter(None, answered))
+    known = tx.incidents.get_many(unused)
+    for each in unused:
+        if each not in known:
+            tx.incidents.alias(each, incident_id)
 
 
 def _payloads(items: Sequence[Item], incident_id: str, *, counted: int) -> list[StoredEvent]:
