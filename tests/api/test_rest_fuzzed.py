@@ -46,12 +46,29 @@ def url(tmp_path: Path) -> Iterator[str]:
             await server.serve(sockets=[listener])
             working.cancel()
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    faults: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(serve())
+        except BaseException as fault:
+            faults.append(fault)
+        finally:
+            begun.set()
+
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    assert begun.wait(30)
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}/api/v1/openapi.json"
-    stop[0].should_exit = True
-    thread.join(20)
+    begun.wait(30)
+    try:
+        if faults or not stop:
+            raise AssertionError("the API did not start") from (faults[0] if faults else None)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/api/v1/openapi.json"
+    finally:
+        for server in stop:
+            server.should_exit = True
+        thread.join(20)
+        listener.close()
+    assert not faults, faults
 
 
 @pytest.mark.requirement("SEC-05")
