@@ -24,12 +24,12 @@ class Housekeeping:
         self._rotations = KeyRotation(house.store, house.context, house.numbers)
         self._retries = DeadLetterRetry(house.store, apis.dead_letters, house.clock, house.telemetry)
         self._retention = Retention(house.store, house.context, house.clock)
+        self._watch()
 
     def steps(self) -> list[tuple[str, float, Callable[[], Awaitable[object]]]]:
         """Return (name, seconds between two runs, the step)."""
         return [
             ("refresh", 1.0, self._refresh),
-            ("gauges", 1.0, self._gauges),
             ("totals", 15.0, self._apis.report.refresh_totals),
             ("last-use", 30.0, self._apis.identify.flush_last_use),
             ("dead-letters", 30.0, self._retries.retry_due),
@@ -42,12 +42,13 @@ class Housekeeping:
         await self._house.settings.refresh(self._house.store)
         await self._apis.identify.refresh()
 
-    async def _gauges(self) -> None:
+    def _watch(self) -> None:
+        # Read when somebody asks: tools wait for a depth of 0, and a second-old one would deceive them.
         house = self._house
-        house.telemetry.set("worker_queue_depth", None, house.journal.depth())
-        house.telemetry.set("worker_queue_lag_seconds", None, house.journal.lag_seconds())
-        house.telemetry.set("journal_bytes", None, house.journal.bytes_used())
-        house.telemetry.set("open_fingerprints", None, len(house.open_fingerprints))
+        house.telemetry.watch("worker_queue_depth", None, house.journal.depth)
+        house.telemetry.watch("worker_queue_lag_seconds", None, house.journal.lag_seconds)
+        house.telemetry.watch("journal_bytes", None, house.journal.bytes_used)
+        house.telemetry.watch("open_fingerprints", None, lambda: len(house.open_fingerprints))
 
     async def _seal(self) -> None:
         sealed = await self._apis.checkpoints.make()

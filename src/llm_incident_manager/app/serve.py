@@ -21,6 +21,7 @@ from llm_incident_manager.app.http_server import HttpServer, bind
 from llm_incident_manager.app.logs import configure_logs
 from llm_incident_manager.app.modes import Loops
 from llm_incident_manager.app.secrets_on_disk import keep
+from llm_incident_manager.app.waiting_records import WaitingRecords
 from llm_incident_manager.bus.registry import open_bus
 from llm_incident_manager.channels.outgoing import OutgoingGuard
 from llm_incident_manager.channels.registry import channel_specs, open_channels
@@ -86,11 +87,12 @@ class Server:
         self._stack.push_async_callback(store.close)
         await self.file.apply(store, read)
         numbers = IncidentNumbers()
+        waiting = WaitingRecords(numbers)
         journal = Journal.open(
             config.data_dir / "journal",
             clock=self.clock,
             max_bytes=config.buffer_bytes or read.server.limits.buffer_bytes,
-            seen=lambda record: numbers.seen(record.incident_id) if record.incident_id else None,
+            seen=waiting.remember,
         )
         self._stack.callback(journal.close)
         guard = OutgoingGuard([ip_network(text) for text in read.server.outgoing.allow])
@@ -111,6 +113,7 @@ class Server:
             ids=IdSource(),
             enrich=_enrichment(),
         )
+        waiting.recall(self.house)
         await self.house.recall()
         await self._first_key()
         self.loops = Loops(self.house)
