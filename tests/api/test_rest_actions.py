@@ -176,3 +176,17 @@ async def test_what_cannot_be_stored_is_refused_wherever_it_stands(api: Api, con
     answer = await api.client.patch(f"/api/v1/incidents/{incident['id']}", content=content)
     assert answer.status_code == 422, answer.text
     assert [fault["field"] for fault in answer.json()["errors"]] == [field]
+
+
+async def test_an_assignment_can_be_taken_away_and_the_timeline_says_so(api: Api) -> None:
+    made = await api.incident()
+    path = f"/api/v1/incidents/{made['id']}"
+    assigned = await api.client.post(f"{path}/assign", json={"user_id": "ana"})
+    assert assigned.json()["assigned_to"] == "ana"
+    freed = await api.client.patch(path, json={"assigned_to": None})
+    assert freed.json()["assigned_to"] is None
+    entries = (await api.client.get(f"{path}/timeline")).json()["entries"]
+    changes = [change for entry in entries for change in entry.get("changes") or []]
+    assert {"field": "assigned_to", "old_value": "ana", "new_value": None} in changes
+    unknown = await api.client.patch(path, json={"assigned_to": "nobody-here"})
+    assert (unknown.status_code, unknown.json()["errors"][0]["field"]) == (422, "assigned_to")

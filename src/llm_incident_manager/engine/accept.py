@@ -1,6 +1,6 @@
 """① Event accepted: identity, rate, fingerprint, incident id, journal; only then the answer (ING-01, ING-05 to 08)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -35,6 +35,10 @@ class IntakeJournal(Protocol):
 
     async def append(self, records: Sequence[Record]) -> list[Position]: ...
 
+    def append_nowait(
+        self, records: Sequence[Record], answer: Callable[[list[Position] | Unavailable], None]
+    ) -> None: ...
+
     def lag_seconds(self) -> float: ...
 
 
@@ -56,6 +60,14 @@ class BatchReceipt(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: int
     rejected: int
     results: tuple[Receipt, ...]
+
+
+class Admitted(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that was let in and has its incident's id; it counts once the journal holds ``record``."""
+
+    event: Event
+    identity: Identity
+    record: Record
 
 
 class Intake:
@@ -101,43 +113,113 @@ class Intake:
         """
         caller.require(Scope.INGEST)
         now = self._clock.now()
+        return await self._accept_event(self.read_single(body, caller, now), body, caller, now)
+
+    def accept_soon(self, body: bytes, caller: Caller, answer: Callable[[Receipt | Unavailable], None]) -> bool:
+        """Accept one event without anybody waiting: ``answer`` is called once it is durable, or known before.
+
+        Returns false, with nothing done, where the database must be asked or somebody be waited for, and for a batch:
+        then :meth:`accept_any` is the way. Raises as :meth:`accept` does; ``answer`` is not called then.
+        """
+        if is_batch(body):
+            return False
+        caller.require(Scope.INGEST)
+        now = self._clock.now()
+        event = self.read_single(body, caller, now)
+        identity = (caller.tenant, event.source, event.event_id)
+        recent, incident_id = self._seen.lookup(identity)
+        if recent:
+            answer(_duplicate(event, incident_id))
+            return True
+        if self._seen.perhaps(identity) or self._seen.under_way(identity) is not None:
+            return False
+        admitted = self.admit(event, body, caller, now)
+
+        def stored(outcome: list[Position] | Unavailable) -> None:
+            if isinstance(outcome, Unavailable):
+                self.withdraw(admitted)
+                answer(outcome)
+            else:
+                answer(self.settle(admitted, outcome[0]))
+
         try:
-            event = self._read(body, caller, now)
-        except Invalid:
-            self._refused(caller, peek(body).source, "invalid")
+            self._journal.append_nowait([admitted.record], stored)
+        except BaseException:
+            self.withdraw(admitted)
             raise
-        return await self._accept_event(event, body, caller, now)
+        return True
 
     async def accept_batch(self, body: bytes, caller: Caller) -> BatchReceipt:
         """Accept a batch; a bad event is answered with its faults and kept as a dead letter, the others are accepted.
 
-        Raises Invalid only where the batch as a whole cannot be read, or is empty.
+        All that is good becomes durable together. Raises Invalid only where the batch as a whole cannot be read, or is
+        empty; Unavailable where it cannot be stored: then it may be sent again, whatever of it was stored before.
         """
         caller.require(Scope.INGEST)
         now = self._clock.now()
         batch = decode_batch(body)
-        results: list[Receipt] = []
+        receipts: list[Receipt | None] = []
+        waiting: list[tuple[int, Admitted]] = []
+        mine: dict[Identity, int] = {}
         bad: list[DeadLetter] = []
-        for item in batch.items:
-            try:
-                event = self._read(item, caller, now)
-                results.append(await self._accept_event(event, item, caller, now))
-            except (Invalid, Forbidden, RateLimited) as refused:
-                name = peek(item)
-                results.append(_rejected(name.event_id, refused))
-                if isinstance(refused, Invalid):
-                    self._refused(caller, name.source, "invalid")
-                    bad.append(self._letter(item, caller, name.source, refused, now))
+        try:
+            for item in batch.items:
+                try:
+                    event = self._read(item, caller, now)
+                    identity = (caller.tenant, event.source, event.event_id)
+                    if identity in mine:
+                        first = next(each for place, each in waiting if place == mine[identity])
+                        receipts.append(_duplicate(event, first.record.incident_id))
+                        continue
+                    if not self._seen.is_new(identity):
+                        # Nobody who waits for others keeps others waiting: what was gathered is stored first.
+                        await self._store_gathered(waiting, receipts)
+                        mine.clear()
+                        known = await self._known_before(event, identity)
+                        if known is not None:
+                            receipts.append(known)
+                            continue
+                    waiting.append((len(receipts), self.admit(event, item, caller, now)))
+                    mine[identity] = len(receipts)
+                    receipts.append(None)
+                except (Invalid, Forbidden, RateLimited) as refused:
+                    name = peek(item)
+                    receipts.append(_rejected(name.event_id, refused))
+                    if isinstance(refused, Invalid):
+                        self._refused(caller, name.source, "invalid")
+                        bad.append(self._letter(item, caller, name.source, refused, now))
+            await self._store_gathered(waiting, receipts)
+        except BaseException:
+            for _, admitted in waiting:
+                self.withdraw(admitted)
+            raise
         if bad:
             await self._store.transact(caller.tenant, lambda tx: tx.dead_letters.add(bad))
+        results = tuple(receipt for receipt in receipts if receipt is not None)
         counts = [receipt.status for receipt in results]
         return BatchReceipt(
             batch_id=batch.batch_id,
             accepted=counts.count("accepted"),
             duplicates=counts.count("duplicate"),
             rejected=counts.count("rejected"),
-            results=tuple(results),
+            results=results,
         )
+
+    async def _store_gathered(self, waiting: list[tuple[int, Admitted]], receipts: list[Receipt | None]) -> None:
+        if not waiting:
+            return
+        positions = await self._journal.append([admitted.record for _, admitted in waiting])
+        for (place, admitted), position in zip(waiting, positions, strict=True):
+            receipts[place] = self.settle(admitted, position)
+        waiting.clear()
+
+    def read_single(self, body: bytes, caller: Caller, now: datetime) -> Event:
+        """Return the event in ``body``; raises Invalid or Forbidden, and counts that."""
+        try:
+            return self._read(body, caller, now)
+        except Invalid:
+            self._refused(caller, peek(body).source, "invalid")
+            raise
 
     def _read(self, body: bytes, caller: Caller, now: datetime) -> Event:
         settings = self._contexts(caller.tenant).settings
@@ -152,20 +234,27 @@ class Intake:
         return event
 
     async def _accept_event(self, event: Event, body: bytes, caller: Caller, now: datetime) -> Receipt:
-        identity = (caller.tenant, event.source, event.event_id)
+        known = await self._known_before(event, (caller.tenant, event.source, event.event_id))
+        if known is not None:
+            return known
+        admitted = self.admit(event, body, caller, now)
+        try:
+            (position,) = await self._journal.append([admitted.record])
+        except BaseException:
+            self.withdraw(admitted)
+            raise
+        return self.settle(admitted, position)
+
+    async def _known_before(self, event: Event, identity: Identity) -> Receipt | None:
+        """Return the answer to an event that was counted before; waits while the same one is being made durable."""
         while True:
             known, incident_id = await self._known(identity)
             if known:
-                return Receipt(status="duplicate", event_id=event.event_id, incident_id=incident_id, message=KNOWN)
+                return _duplicate(event, incident_id)
             waiting = self._seen.under_way(identity)
             if waiting is None:
-                break
+                return None
             await waiting
-        self._seen.begin(identity)
-        try:
-            return await self._accept_new(event, body, caller, now, identity)
-        finally:
-            self._seen.end(identity)
 
     async def _known(self, identity: Identity) -> tuple[bool, str | None]:
         recent, incident_id = self._seen.lookup(identity)
@@ -182,9 +271,11 @@ class Intake:
             return self._seen.lookup(identity)
         return True, known[(source, event_id)]
 
-    async def _accept_new(
-        self, event: Event, body: bytes, caller: Caller, now: datetime, identity: Identity
-    ) -> Receipt:
+    def admit(self, event: Event, body: bytes, caller: Caller, now: datetime) -> Admitted:
+        """Let a new event in and give it its incident's id; :meth:`settle` or :meth:`withdraw` must follow.
+
+        Raises RateLimited, or Unavailable where too much is waiting already.
+        """
         tenant = caller.tenant
         joined = self._open.get(tenant, event.fingerprint)
         kept = self._admit(event, caller, joined is not None)
@@ -197,6 +288,8 @@ class Intake:
             incident_id = self._numbers.reserve(now.date())
             self._open.put(tenant, event.fingerprint, incident_id)
             self._untriaged.add(incident_id)
+        identity = (tenant, event.source, event.event_id)
+        self._seen.begin(identity)
         record = Record(
             received_at=_microseconds(now),
             tenant=tenant,
@@ -206,18 +299,25 @@ class Intake:
             body=body,
             kept=kept,
         )
-        try:
-            (position,) = await self._journal.append([record])
-        except BaseException:
-            if opens and incident_id is not None:
-                self._open.drop(tenant, event.fingerprint, incident_id)
-                self._untriaged.done(incident_id)
-            raise
-        self._seen.add(identity, incident_id)
+        return Admitted(event=event, identity=identity, record=record)
+
+    def settle(self, admitted: Admitted, position: Position) -> Receipt:
+        """Count an event that the journal holds now, and return its answer."""
+        event, incident_id = admitted.event, admitted.record.incident_id
+        self._seen.add(admitted.identity, incident_id)
+        self._seen.end(admitted.identity)
         if len(self.decoded) < MAX_DECODED:
             self.decoded[position] = event
         self._telemetry.count("integration_requests_total", {"source": event.source})
         return Receipt(status="accepted", event_id=event.event_id, incident_id=incident_id)
+
+    def withdraw(self, admitted: Admitted) -> None:
+        """Take back what an event was given that could not be stored."""
+        record = admitted.record
+        if record.opens and record.incident_id is not None:
+            self._open.drop(record.tenant, admitted.event.fingerprint, record.incident_id)
+            self._untriaged.done(record.incident_id)
+        self._seen.end(admitted.identity)
 
     def _admit(self, event: Event, caller: Caller, joins: bool) -> bool:
         """Return whether the payload is kept; raises RateLimited when even the reserve for new problems is used up."""
@@ -268,6 +368,10 @@ class Intake:
             faults=tuple((fault.field, fault.message) for fault in refused.faults),
             body=body,
         )
+
+
+def _duplicate(event: Event, incident_id: str | None) -> Receipt:
+    return Receipt(status="duplicate", event_id=event.event_id, incident_id=incident_id, message=KNOWN)
 
 
 def _rejected(event_id: str | None, refused: IncidentManagerError) -> Receipt:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable
-from hashlib import blake2b
 
 Identity = tuple[str, str, str]
 """(tenant, source, event id): counted once, ever."""
@@ -44,7 +43,7 @@ class SeenEvents:
         self._mask = bits - 1
         self._bloom = bytearray(bits // 8)
         self._warm = False
-        self._under_way: dict[Identity, asyncio.Future[None]] = {}
+        self._under_way: dict[Identity, asyncio.Future[None] | None] = {}
 
     def lookup(self, identity: Identity) -> tuple[bool, str | None]:
         """Return whether it is among the recent, and its incident."""
@@ -59,7 +58,19 @@ class SeenEvents:
         if not self._warm:
             return True
         bloom = self._bloom
-        return all(bloom[place >> 3] & (1 << (place & 7)) for place in self._places(identity))
+        for place in self._places(identity):
+            if not bloom[place >> 3] & (1 << (place & 7)):
+                return False
+        return True
+
+    def is_new(self, identity: Identity) -> bool:
+        """Whether it certainly was never counted and nobody is making it durable: no question, no waiting."""
+        return (
+            identity not in self._under_way
+            and identity not in self._young
+            and identity not in self._old
+            and not self.perhaps(identity)
+        )
 
     def add(self, identity: Identity, incident_id: str | None) -> None:
         """It is counted now."""
@@ -84,11 +95,17 @@ class SeenEvents:
 
     def under_way(self, identity: Identity) -> "asyncio.Future[None] | None":
         """Return what to wait for while the same event is being made durable for somebody else."""
-        return self._under_way.get(identity)
+        if identity not in self._under_way:
+            return None
+        future = self._under_way[identity]
+        if future is None:
+            future = self._under_way[identity] = asyncio.get_running_loop().create_future()
+        return future
 
     def begin(self, identity: Identity) -> None:
         """It is being made durable."""
-        self._under_way[identity] = asyncio.get_running_loop().create_future()
+        # Nearly nobody ever waits for it, so what to wait for is made only then.
+        self._under_way[identity] = None
 
     def end(self, identity: Identity) -> None:
         """It is durable, or was refused."""
@@ -102,11 +119,8 @@ class SeenEvents:
             bloom[place >> 3] |= 1 << (place & 7)
 
     def _places(self, identity: Identity) -> tuple[int, int, int, int]:
-        digest = blake2b("\0".join(identity).encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        mask = self._mask
-        return (
-            int.from_bytes(digest[0:4], "big") & mask,
-            int.from_bytes(digest[4:8], "big") & mask,
-            int.from_bytes(digest[8:12], "big") & mask,
-            int.from_bytes(digest[12:16], "big") & mask,
-        )
+        # The filter lives as long as the process, so the process's own keyed hash will do; two halves of it make four
+        # places (Kirsch and Mitzenmacher, "Less hashing, same performance", 2006).
+        word = hash(identity)
+        first, step, mask = word & 0xFFFFFFFF, (word >> 32) | 1, self._mask
+        return first & mask, (first + step) & mask, (first + 2 * step) & mask, (first + 3 * step) & mask

@@ -105,15 +105,16 @@ class Respond:
     async def edit(
         self, caller: Caller, incident_id: str, fields: Mapping[str, Any], *, if_match: int | None = None
     ) -> Incident:
-        """Set descriptive fields, ``severity``, ``assigned_to`` and ``assigned_team``."""
-        self._require_people(caller.tenant, fields.get("assigned_to"), fields.get("assigned_team"))
+        """Set descriptive fields, ``severity``, ``assigned_to`` and ``assigned_team`` (``None``: nobody any more)."""
+        user, team = fields.get("assigned_to"), fields.get("assigned_team")
+        self._require_people(caller.tenant, user, team, names=("assigned_to", "assigned_team"))
+        freed = tuple(name for name in ("assigned_to", "assigned_team") if name in fields and not fields[name])
 
         def edited(incident: Incident, _: datetime) -> list[Change]:
             changes = decide.edit(incident, dict(fields))
             if "severity" in fields:
                 changes += decide.set_severity(incident, Severity(fields["severity"]), reason="set by hand")
-            user, team = fields.get("assigned_to"), fields.get("assigned_team")
-            return changes + (decide.assign(incident, user=user, team=team) if user or team else [])
+            return changes + decide.assign(incident, user=user, team=team, freed=freed)
 
         return await self._command(caller, incident_id, edited, if_match)
 
@@ -126,7 +127,7 @@ class Respond:
         def work(tx: Transaction) -> Incident:
             return self._linked(tx, caller, incident_id, other_id, kind)
 
-        return await self._transact(caller, work)
+        return await self._decided(caller, work, again=True)
 
     async def merge(self, caller: Caller, incident_id: str, into: str) -> Incident:
         """Make ``incident_id`` a duplicate of ``into`` and resolve it; returns the merged incident."""
@@ -142,7 +143,7 @@ class Respond:
             changes = decide.resolve(incident, by=caller.actor, given=given, walk=True)
             return self._commit(tx, caller, incident, changes)
 
-        return await self._transact(caller, work)
+        return await self._decided(caller, work, again=True)
 
     async def page(
         self, caller: Caller, incident_id: str, targets: Sequence[Target], channels: Sequence[str], note: str
@@ -196,11 +197,15 @@ class Respond:
                 )
             return self._commit(tx, caller, incident, decided(incident, tx.now))
 
-        for _ in range(TRIES - 1):
+        return await self._decided(caller, work, again=if_match is None)
+
+    async def _decided(self, caller: Caller, work: Callable[[Transaction], Incident], *, again: bool) -> Incident:
+        """Run a command; where somebody was faster it is decided again, so that a person never meets a race."""
+        for _ in range(TRIES - 1 if again else 0):
             try:
                 return await self._transact(caller, work)
             except Conflict as conflict:
-                if if_match is not None or conflict.code != "conflict":
+                if conflict.code != "conflict":
                     raise
         return await self._transact(caller, work)
 
@@ -220,13 +225,15 @@ class Respond:
         self._commit(tx, caller, other, decide.link(other, incident.id, back, reason=reason))
         return self._commit(tx, caller, incident, decide.link(incident, other.id, kind, reason=reason))
 
-    def _require_people(self, tenant: str, user_id: str | None, team_id: str | None) -> None:
+    def _require_people(
+        self, tenant: str, user_id: str | None, team_id: str | None, names: tuple[str, str] = ("user_id", "team_id")
+    ) -> None:
         settings = self._contexts(tenant).settings
         faults: list[FieldFault] = []
         if user_id and user_id not in settings.users:
-            faults.append(FieldFault("user_id", f"there is no user {user_id}; known are {_names(settings.users)}"))
+            faults.append(FieldFault(names[0], f"there is no user {user_id}; known are {_names(settings.users)}"))
         if team_id and team_id not in settings.teams:
-            faults.append(FieldFault("team_id", f"there is no team {team_id}; known are {_names(settings.teams)}"))
+            faults.append(FieldFault(names[1], f"there is no team {team_id}; known are {_names(settings.teams)}"))
         if faults:
             raise Invalid("it cannot be assigned so", faults)
 

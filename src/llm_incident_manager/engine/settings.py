@@ -10,8 +10,8 @@ from llm_incident_manager.domain.classification.rules import Rule
 from llm_incident_manager.domain.classification.thresholds import Threshold
 from llm_incident_manager.domain.escalation.policy import Policy
 from llm_incident_manager.domain.events.event import SourceSettings
-from llm_incident_manager.domain.people import CatchAll, Team, User
 from llm_incident_manager.domain.oncall.schedule import Schedule
+from llm_incident_manager.domain.people import CatchAll, Team, User
 from llm_incident_manager.domain.routing.directory import Directory, OnCallAnswer
 from llm_incident_manager.domain.routing.route import Route
 from llm_incident_manager.engine.documents.classification import Classifying

@@ -1,7 +1,7 @@
 """What the statements of every table share: the insert both databases know, and lists cut to what they can bind."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 # One INSERT … ON CONFLICT … RETURNING for both databases: SQLite took the syntax over from PostgreSQL, and SQLAlchemy
 # compiles this construct for either.
@@ -19,7 +19,7 @@ T = TypeVar("T")
 class _Nothing(OnConflictDoNothing):
     """ON CONFLICT DO NOTHING without a target: there is nothing that a cache key would have to tell apart."""
 
-    _traverse_internals: ClassVar[Any] = []
+    _traverse_internals = []  # noqa: RUF012 — declared so by SQLAlchemy
 
 
 class _Update(OnConflictDoUpdate):

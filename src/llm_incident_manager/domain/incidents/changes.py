@@ -86,10 +86,11 @@ class StatusChanged(_Change, frozen=True, kw_only=True, tag="status_changed", om
 
 
 class Assigned(_Change, frozen=True, kw_only=True, tag="assigned", omit_defaults=True):
-    """Somebody, or a team, has it now; ``None`` leaves that side as it was."""
+    """Somebody, or a team, has it now; ``None`` leaves that side as it was, ``freed`` names those that nobody has."""
 
     user: str | None = None
     team: str | None = None
+    freed: tuple[str, ...] = ()
     before_user: str | None = None
     before_team: str | None = None
 

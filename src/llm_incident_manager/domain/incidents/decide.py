@@ -89,13 +89,24 @@ def resolve(incident: Incident, *, by: Actor, given: ResolutionGiven, walk: bool
     return changes
 
 
-def assign(incident: Incident, *, user: str | None, team: str | None) -> list[Change]:
-    """Return the assignment, or nothing if it is so already."""
-    if (user or incident.assigned_to) == incident.assigned_to and (team or incident.assigned_team) == (
-        incident.assigned_team
-    ):
+def assign(incident: Incident, *, user: str | None, team: str | None, freed: tuple[str, ...] = ()) -> list[Change]:
+    """Return the assignment, or nothing if it is so already; ``freed`` names sides that nobody has any more."""
+    freed = tuple(name for name in freed if getattr(incident, name) is not None)
+    same = (user or incident.assigned_to, team or incident.assigned_team) == (
+        incident.assigned_to,
+        incident.assigned_team,
+    )
+    if same and not freed:
         return []
-    return [Assigned(user=user, team=team, before_user=incident.assigned_to, before_team=incident.assigned_team)]
+    return [
+        Assigned(
+            user=user,
+            team=team,
+            freed=freed,
+            before_user=incident.assigned_to,
+            before_team=incident.assigned_team,
+        )
+    ]
 
 
 def edit(incident: Incident, fields: dict[str, Any]) -> list[Change]:

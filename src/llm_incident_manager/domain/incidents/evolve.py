@@ -117,7 +117,8 @@ def _applied(state: Incident, change: Change, at: datetime, by: Actor) -> Incide
             return replace(state, severity=after, classification=classification or state.classification)
         case StatusChanged():
             return _status_changed(state, change, at, by)
-        case Assigned(user=user, team=team):
+        case Assigned(user=user, team=team, freed=freed):
+            state = replace(state, **dict.fromkeys(freed))
             return replace(state, assigned_to=user or state.assigned_to, assigned_team=team or state.assigned_team)
         case FieldsChanged(after=after):
             return _fields_changed(state, after)

@@ -157,7 +157,7 @@ def _assigned(change: Assigned) -> Told:
         ("assigned_to", change.before_user, change.user),
         ("assigned_team", change.before_team, change.team),
     )
-    moves = tuple((field, old, new) for field, old, new in given if new is not None)
+    moves = tuple((field, old, new) for field, old, new in given if new is not None or field in change.freed)
     return Told(event_type="assigned", facts={"user": change.user, "team": change.team}, moves=moves)
 
 

@@ -69,8 +69,8 @@ class IncidentEdited(Request):
     labels: Labels = Field(default_factory=list)
     metadata: Free = Field(default_factory=dict)
     severity: Severity = Field(default=Severity.P4, description="Up or down; the ladder follows.")
-    assigned_to: Name = ""
-    assigned_team: Name = ""
+    assigned_to: Name | None = Field(default=None, description="`null`: nobody any more.")
+    assigned_team: Name | None = Field(default=None, description="`null`: no team any more.")
 
 
 class Noted(Request):

@@ -66,7 +66,7 @@ async def who_is_on_call(
     "/config/diff",
     tags=["config"],
     summary="What the config file would change",
-    responses=answers(models.ConfigChanges, 401, 403, 409, 422, 503),
+    responses=answers(models.ConfigChanges, 401, 403, 404, 409, 422, 503),
 )
 async def config_diff(asked: Admin) -> Response:
     """Return what a reload would change; nothing is changed."""
@@ -78,7 +78,7 @@ async def config_diff(asked: Admin) -> Response:
     "/config/reload",
     tags=["config"],
     summary="Apply the config file again",
-    responses=answers(models.ConfigChanges, 401, 403, 409, 422, 503),
+    responses=answers(models.ConfigChanges, 401, 403, 404, 409, 422, 503),
 )
 async def config_reload(asked: Admin) -> Response:
     """Read the file again, check it whole, and apply it; a faulty file changes nothing."""
@@ -93,7 +93,7 @@ async def config_reload(asked: Admin) -> Response:
     response_class=StreamingResponse,
     responses={
         200: {"description": "One JSON document a line.", "content": {"application/x-ndjson": {}}},
-        **refusals(401, 403, 503),
+        **refusals(401, 403, 404, 422, 503),
     },
 )
 async def export_audit(asked: Reader) -> Response:
