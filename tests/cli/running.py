@@ -100,6 +100,7 @@ def running_server(folder: Path) -> Iterator[Running]:
 
     worker = threading.Thread(target=thread, name="server")
     # It shares this process's standard output, which the tests read.
+    before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     worker.start()
     try:
@@ -111,4 +112,4 @@ def running_server(folder: Path) -> Iterator[Running]:
     finally:
         ended.set()
         worker.join(20)
-        structlog.reset_defaults()
+        structlog.configure(**before)

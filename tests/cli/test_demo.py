@@ -11,7 +11,9 @@ from tests.cli.conftest import lim_of
 
 @pytest.mark.requirement("UI-02")
 def test_a_day_is_told_to_its_end() -> None:
+    logging_before = structlog.get_config()
     result = lim_of("", None)("demo", "--fast", "--exit")
+    assert structlog.get_config() == logging_before
     assert result.exit_code == 0, result.output
     told = result.stdout
     for words in (
@@ -45,7 +47,3 @@ def test_the_story_only_speaks_of_what_it_introduced() -> None:
 
 def test_a_day_is_shorter_than_a_day() -> None:
     assert 60 < minutes_of(DAY) < 24 * 60
-
-
-def test_the_server_may_log_again_after_the_demo() -> None:
-    assert not structlog.is_configured()

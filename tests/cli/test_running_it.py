@@ -65,10 +65,14 @@ def test_a_person_gets_a_sign_in_link(real: Lim, running: Running) -> None:
     assert real("users", "link", "nobody").exit_code == 1
 
 
-def test_a_test_page_is_planned_and_shown(real: Lim) -> None:
+def test_a_test_page_says_how_it_went(real: Lim) -> None:
     result = real("users", "test-page", "ana", "-o", "json")
-    assert result.exit_code == 0, result.output
-    assert [each["channel"] for each in json.loads(result.stdout)["notifications"]] == ["webhook"]
+    assert result.exit_code == 1, result.output
+    (page,) = json.loads(result.stdout)["notifications"]
+    assert (page["channel"], page["delivered"]) == ("webhook", False)
+    told = real("users", "test-page", "ana").stdout
+    assert "failed" in told
+    assert page["reason"] in told
 
 
 def test_who_is_on_call(real: Lim) -> None:

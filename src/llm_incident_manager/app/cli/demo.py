@@ -24,8 +24,9 @@ def demo(fast: bool, ends: bool) -> None:
         from llm_incident_manager.app.demo.story import tell
 
         # The story is what one reads here; the server's log lines would stand between its sentences.
+        before = structlog.get_config()
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
         try:
             asyncio.run(tell(click.echo, pause_seconds=0.0 if fast else PAUSE_SECONDS, stay=not ends))
         finally:
-            structlog.reset_defaults()
+            structlog.configure(**before)

@@ -41,7 +41,8 @@ async def tell(narrate: Narrate, *, pause_seconds: float, stay: bool, day: tuple
     """
     task = asyncio.current_task()
     if task is not None and threading.current_thread() is threading.main_thread():
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        for each in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(each, task.cancel)
     with tempfile.TemporaryDirectory(prefix="llm-incident-manager-demo-") as folder:
         try:
             await _told(Path(folder), narrate, pause_seconds, stay, day)
