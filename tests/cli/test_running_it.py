@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from tests.cli.conftest import Lim
 from tests.cli.running import Running
 from tests.cli.test_incidents import an_event, opened
 
-STATUS_PAGE = {
+STATUS_PAGE: dict[str, Any] = {
     "page": {"id": "acme", "name": "Acme Models"},
     "incidents": [
         {
@@ -179,7 +180,18 @@ def test_history_is_sent_again_as_fresh_events(real: Lim, tmp_path: Path) -> Non
     file.write_text(json.dumps({**STATUS_PAGE, "page": {"id": "live", "name": "Live"}}))
     result = real("import", "statuspage", str(file), "--live", "--speed", "1000000", "-o", "json")
     assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout) == {"source": "statuspage:live", "events": 2, "accepted": 2, "duplicate": 0}
+    counts = {"source": "statuspage:live", "events": 2, "accepted": 2, "duplicate": 0, "faults": []}
+    assert json.loads(result.stdout) == counts
+
+
+def test_what_a_history_holds_that_cannot_be_read_is_named(real: Lim, tmp_path: Path) -> None:
+    file = tmp_path / "history.json"
+    odd = {**STATUS_PAGE["incidents"][0], "id": "i-2", "impact": "apocalyptic"}
+    file.write_text(json.dumps({"page": {"id": "odd"}, "incidents": [odd, *STATUS_PAGE["incidents"]]}))
+    for extra in ((), ("--live", "--speed", "1000000")):
+        result = real("import", "statuspage", str(file), *extra)
+        assert result.exit_code == 0, result.output
+        assert "apocalyptic" in result.stdout
 
 
 def test_a_document_that_is_no_status_page_is_refused(real: Lim, tmp_path: Path) -> None:

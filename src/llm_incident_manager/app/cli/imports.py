@@ -35,7 +35,10 @@ def statuspage(session: Session, file: str, live: bool, speed: float) -> None:
     if session.output.is_json:
         session.output.json(answer)
     else:
-        session.output.facts([(name.replace("_", " "), value) for name, value in answer.items()])
+        counts = [(name.replace("_", " "), value) for name, value in answer.items() if name != "faults"]
+        session.output.facts(counts)
+        faults = [(fault["field"], fault["message"]) for fault in answer.get("faults") or []]
+        session.output.table(["left out", "because"], faults, empty="everything could be read")
 
 
 def _replay(session: Session, content: bytes, speed: float) -> dict[str, Any]:
@@ -54,7 +57,8 @@ def _replay(session: Session, content: bytes, speed: float) -> dict[str, Any]:
             time.sleep(rest)
         answer = session.client.send(due.document)
         counts[answer["status"]] = counts.get(answer["status"], 0) + 1
-    return {"source": history.source, "events": len(events), **counts}
+    faults = [{"field": fault.field, "message": fault.message} for fault in history.faults]
+    return {"source": history.source, "events": len(events), **counts, "faults": faults}
 
 
 def _rests(until: datetime) -> Iterator[float]:
