@@ -174,7 +174,7 @@ class ServerProcess:
     def tail(self) -> str:
         """The last lines of its log, for messages of failures."""
         lines = self.log_path.read_text(errors="replace").splitlines()
-        return "\n".join(["-- the server's log ends:", *lines[-40:]])
+        return "\n".join(["-- the server's log ends:", *(line[:600] for line in lines[-25:])])
 
     def _pause(self) -> None:
         try:

@@ -13,7 +13,7 @@ Step = Callable[[], Awaitable[int]]
 
 
 class Loops:
-    """The standalone process's loops. ``degraded`` names what is away; ``stop`` lets what is under way finish."""
+    """The standalone process's loops. ``stop`` lets what is under way finish."""
 
     def __init__(self, house: House) -> None:
         self._house = house
@@ -21,7 +21,12 @@ class Loops:
         self._pages_due = asyncio.Event()
         self._changes_due = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
-        self.degraded: set[str] = set()
+        self._away: dict[str, str] = {}
+
+    @property
+    def degraded(self) -> frozenset[str]:
+        """What some step is waiting for; one step's success says nothing of another's (a reader of a writer's)."""
+        return frozenset(self._away.values())
 
     async def run(self) -> None:
         """Run every loop until :meth:`stop`."""
@@ -58,10 +63,10 @@ class Loops:
             wake.clear()
             try:
                 done = await step()
-                self.degraded.discard("database")
+                self._away.pop(name, None)
             except Unavailable as away:
                 log.warning("step_deferred", step=name, reason=away.code)
-                self.degraded.add("database" if away.code.startswith("database") else away.code)
+                self._away[name] = "database" if away.code.startswith("database") else away.code
                 await self._rest(asyncio.Event(), away.retry_after_seconds)
             except IncidentManagerError as failure:
                 log.error("step_failed", step=name, reason=failure.message)
