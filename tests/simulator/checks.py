@@ -6,7 +6,14 @@ from datetime import timedelta
 
 from llm_incident_manager.domain.audit.chain import genesis, verify_links
 from llm_incident_manager.domain.escalation.moves import wanted_timers
-from llm_incident_manager.domain.incidents.changes import Assigned, Change, ChangeSet, LadderMoved, PeopleTold, StatusChanged
+from llm_incident_manager.domain.incidents.changes import (
+    Assigned,
+    Change,
+    ChangeSet,
+    LadderMoved,
+    PeopleTold,
+    StatusChanged,
+)
 from llm_incident_manager.domain.incidents.evolve import evolve, replay
 from llm_incident_manager.domain.incidents.incident import SYSTEM, Actor, Incident
 from llm_incident_manager.domain.incidents.ladder import StepKind
@@ -16,6 +23,7 @@ from llm_incident_manager.engine.ports import Transaction
 from llm_incident_manager.engine.rows import IncidentFilter
 from tests.simulator.simulation import Simulation
 from tests.simulator.town import TENANTS
+from tests.simulator.trouble import SentPage
 
 BURIED = "in work at two restarts"
 SETTLING = frozenset({Action.ACKNOWLEDGE, Action.START_WORK, Action.DE_ESCALATE, Action.RESOLVE, Action.CLOSE})
@@ -132,7 +140,7 @@ def _ladder(run: Simulation, story: Story) -> Iterator[str]:
 
 def _pages(run: Simulation, story: Story) -> Iterator[str]:
     planned = {
-        page.notification_id: (version, change)
+        page.notification_id: version
         for version, change_set in enumerate(story.history, start=1)
         for change in change_set.changes
         if isinstance(change, PeopleTold)
@@ -153,8 +161,7 @@ def _pages(run: Simulation, story: Story) -> Iterator[str]:
     ]
     for row in story.rows:
         seen = attempts[row.id]
-        version, change = planned.get(row.id, (0, None))
-        yield from _page(run, row, seen, version, ends)
+        yield from _page(run, row, seen, planned.get(row.id, 0), ends)
 
 
 def _takes(change: Change, by: Actor) -> bool:
@@ -163,7 +170,7 @@ def _takes(change: Change, by: Actor) -> bool:
     return isinstance(change, StatusChanged) and change.action in SETTLING
 
 
-def _page(run: Simulation, row: Notification, seen: list, version: int, ends: list[int]) -> Iterator[str]:  # type: ignore[type-arg]
+def _page(run: Simulation, row: Notification, seen: list[SentPage], version: int, ends: list[int]) -> Iterator[str]:
     if len({(sent.address, sent.message.type) for sent in seen}) > 1:
         yield f"{row.id} went to several"
     accepted = any(sent.accepted for sent in seen)

@@ -37,7 +37,7 @@ class Outcome(msgspec.Struct, kw_only=True):
 
 def run_seed(seed: int) -> list[str]:
     """Return what is wrong after this seed."""
-    with _listening() as logged:
+    with listening() as logged:
         try:
             return asyncio.run(_run(seed)) + logged
         except Exception:
@@ -64,8 +64,8 @@ async def _run(seed: int) -> list[str]:
 
 
 @contextmanager
-def _listening() -> Iterator[list[str]]:
-    """Swallow the log, and keep what it says about faults of our own."""
+def listening() -> Iterator[list[str]]:
+    """Swallow the log meanwhile, and keep what it says about faults of our own."""
     heard: list[str] = []
 
     def listen(_: Any, method: str, event: MutableMapping[str, Any]) -> Any:

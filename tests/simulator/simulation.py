@@ -57,10 +57,6 @@ class Sent(msgspec.Struct, kw_only=True):
         return (self.tenant, self.source, self.event_id)
 
 
-class _Clock(ManualClock):
-    """The store asks the clock of the run that it serves now."""
-
-
 @cache
 def _shared_store() -> tuple[SqlStore, "list[ManualClock]"]:
     """Return one database for all seeds of this process, wiped between them: a schema takes longer than a seed."""
@@ -227,7 +223,9 @@ class Simulation:
     def _world_turns(self) -> None:
         chance = self.chance
         if chance.random() < 0.55:
-            self.clock.advance(timedelta(seconds=chance.choice((0.05, 1.5, 20, 130, 400, 1000, 4000)) * chance.random()))
+            self.clock.advance(
+                timedelta(seconds=chance.choice((0.05, 1.5, 20, 130, 400, 1000, 4000)) * chance.random())
+            )
         if chance.random() < 0.12:
             self.moods[chance.choice(CHANNELS)] = chance.choice(("well", "unwell", "hanging", "refusing"))
         if self.trouble.database_away:

@@ -16,7 +16,7 @@ from llm_incident_manager.storage.store import SqlStore
 T = TypeVar("T")
 
 
-class Crash(BaseException):  # noqa: N818 — not an error of the product: the process ends here
+class Crash(BaseException):
     """The process ends here; nothing of it runs on."""
 
 
@@ -172,7 +172,12 @@ class TroubledChannel:
     """A channel whose far side is well, unwell, hanging or refusing, as ``moods`` says."""
 
     def __init__(
-        self, name: str, trouble: Trouble, moods: dict[str, str], sent: list[SentPage], version: Callable[[str, str], int]
+        self,
+        name: str,
+        trouble: Trouble,
+        moods: dict[str, str],
+        sent: list[SentPage],
+        version: Callable[[str, str], int],
     ) -> None:
         self.name = name
         self._trouble = trouble

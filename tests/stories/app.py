@@ -1,7 +1,7 @@
-"""The whole engine with a clock of its own: ``post_event``, ``fast_forward``, ``expect_page``; an unexpected page fails."""
+"""The whole engine with its own clock: ``post_event``, ``fast_forward``, ``expect_page``; an unexpected page fails."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ from llm_incident_manager.domain.incidents.incident import Actor, Incident
 from llm_incident_manager.domain.notifications.message import Contact, Delivered, Message, Outcome
 from llm_incident_manager.domain.notifications.notification import Notification
 from llm_incident_manager.domain.vocabulary import Action, ActorType, Scope
-from llm_incident_manager.engine.context import Context
 from llm_incident_manager.engine.accept import Receipt
 from llm_incident_manager.engine.caller import Caller
+from llm_incident_manager.engine.messages.render import renderer
 from llm_incident_manager.engine.rows import ConfigurationItem
 from llm_incident_manager.engine.settings import SettingsMemory
-from llm_incident_manager.ids import CountingIds
+from llm_incident_manager.ids import CountingIds, IncidentNumbers
 from llm_incident_manager.journal.journal import Journal
 from llm_incident_manager.storage.store import open_store
 
@@ -80,7 +80,7 @@ def person(name: str, tenant: str = "default") -> Caller:
     return Caller(tenant=tenant, actor=actor, scopes=frozenset({Scope.ADMIN}), key_id=f"key-{name}")
 
 
-def items(documents: Mapping[str, list[dict[str, Any]]], at: datetime) -> list[ConfigurationItem]:
+def items(documents: Mapping[str, Sequence[dict[str, Any]]], at: datetime) -> list[ConfigurationItem]:
     """Return configuration items of documents by kind; routes are named, everything else has an id."""
     return [
         ConfigurationItem(
@@ -96,17 +96,27 @@ def items(documents: Mapping[str, list[dict[str, Any]]], at: datetime) -> list[C
 
 
 class Story:
-    """One story in one process; use it as an async context manager."""
+    """One story in one process; use it as an async context manager.
 
-    def __init__(self, folder: Path, configuration: Mapping[str, list[dict[str, Any]]] | None = None) -> None:
+    ``store_url`` names an empty database with its schema; without it the story has one of its own in memory.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        configuration: Mapping[str, Sequence[dict[str, Any]]] | None = None,
+        *,
+        store_url: str = "sqlite://",
+    ) -> None:
         self.clock = ManualClock(START)
         self.pages: list[Page] = []
         self._folder = folder
         self._configuration = configuration if configuration is not None else plain()
+        self._store_url = store_url
         self._count = 0
 
     async def __aenter__(self) -> "Story":
-        self.store = open_store("sqlite://", clock=self.clock, inline=True)
+        self.store = open_store(self._store_url, clock=self.clock, inline=True)
         self.settings = SettingsMemory()
         self.channels = {name: RecordingChannel(name, self) for name in ("email", "slack", "webhook")}
         self.ids = CountingIds()
@@ -122,7 +132,12 @@ class Story:
 
     async def boot(self) -> None:
         """Start the process (again): only the journal and the store are what they were."""
-        self.journal = Journal.open(self._folder / "journal", clock=self.clock)
+        numbers = IncidentNumbers()
+        self.journal = Journal.open(
+            self._folder / "journal",
+            clock=self.clock,
+            seen=lambda record: numbers.seen(record.incident_id) if record.incident_id else None,
+        )
         self.house = House(
             store=self.store,
             journal=self.journal,
@@ -131,7 +146,8 @@ class Story:
             clock=self.clock,
             settings=self.settings,
             ids=self.ids,
-            render=rendered,
+            render=renderer("https://incidents.example.com"),
+            numbers=numbers,
             jitter=random.Random(7).random,
         )
         await self.house.recall()
@@ -142,9 +158,7 @@ class Story:
         self.journal.close()
         await self.boot()
 
-    async def configure(
-        self, documents: Mapping[str, list[dict[str, Any]]], tenant: str = "default"
-    ) -> None:
+    async def configure(self, documents: Mapping[str, Sequence[dict[str, Any]]], tenant: str = "default") -> None:
         """Add configuration documents by kind."""
         made = items(documents, self.clock.now())
         await self.store.transact(tenant, lambda tx: [tx.configuration.put(item) for item in made])
@@ -161,7 +175,7 @@ class Story:
 
     async def settle(self) -> None:
         """Run every step until nothing is due now."""
-        for _ in range(200):
+        for _ in range(400):
             done = await self.house.triage.run_once()
             done += await self.house.timers.run_due()
             done += await self.house.deliver.deliver_due()
@@ -169,6 +183,13 @@ class Story:
             if not done:
                 return
         raise AssertionError("the engine does not come to rest")
+
+    async def outage(self, *, hours: float) -> None:
+        """Let the process be away for that long, then start it."""
+        self.journal.close()
+        self.clock.advance(timedelta(hours=hours))
+        await self.boot()
+        await self.settle()
 
     async def fast_forward(self, *, minutes: float = 0, seconds: float = 0) -> None:
         """Move time, stopping at every instant at which something is due."""
@@ -182,6 +203,10 @@ class Story:
                 break
             self.clock.advance(max(soonest - self.clock.now(), timedelta(milliseconds=1)))
             await self.settle()
+            if self.journal.depth():
+                # Repeats are folded once a second.
+                self.clock.advance(timedelta(seconds=1))
+                await self.settle()
         if target > self.clock.now():
             self.clock.advance(target - self.clock.now())
         await self.settle()
@@ -208,6 +233,28 @@ class Story:
         """Return its change sets."""
         stored = await self.store.read(tenant, lambda tx: tx.incidents.changes(incident_id))
         return [each.changes() for each in stored]
+
+    async def pages_of(self, incident_id: str | None, tenant: str = "default") -> list[Notification]:
+        """Return the page ledger of the incident."""
+        assert incident_id is not None
+        return await self.store.read(tenant, lambda tx: tx.notifications.of_incident(incident_id))
+
+    async def bring_to(self, incident_id: str | None, status: str, who: str = "ana") -> None:
+        """Take the incident to ``status`` by people's actions, and forget the pages on the way."""
+        ways = {
+            "NEW": (), "ACKNOWLEDGED": ("acknowledge",), "IN_PROGRESS": ("acknowledge", "start_work"),
+            "ESCALATED": ("escalate",), "RESOLVED": ("acknowledge", "start_work", "resolve"),
+            "CLOSED": ("acknowledge", "start_work", "resolve", "close"),
+        }  # fmt: skip
+        for action in ways[status]:
+            await self.act(who, incident_id, action)
+        self.pages.clear()
+
+    def told(self) -> list[str]:
+        """Return who was paged since the last look, sorted, and forget it."""
+        names = sorted(page.to for page in self.pages)
+        self.pages.clear()
+        return names
 
     async def act(self, who: str, incident_id: str | None, action: str) -> Incident:
         """Do one of §4.2's actions, or ``take``."""
@@ -237,11 +284,3 @@ def an_event(number: int, at: datetime) -> dict[str, Any]:
         "severity": "critical",
         "resource": {"type": "endpoint", "id": "ep-chat-completion", "name": "/v1/chat/completions"},
     }
-
-
-def rendered(notification: Notification, incident: Incident, context: Context, at: datetime) -> Message:
-    """TEMPORARY."""
-    return Message(
-        notification_id=notification.id, tenant=incident.tenant, type=notification.type, incident_id=incident.id,
-        severity=incident.severity, subject=incident.title, text=notification.reason,
-    )

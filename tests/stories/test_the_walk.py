@@ -9,8 +9,8 @@ from tests.stories.app import Story
 
 @pytest.mark.requirement("RTE-05")
 @pytest.mark.requirement("NTF-04")
-async def test_an_event_is_paged_taken_resolved_and_announced(tmp_path: Path) -> None:
-    async with Story(tmp_path) as app:
+async def test_an_event_is_paged_taken_resolved_and_announced(tmp_path: Path, store_url: str) -> None:
+    async with Story(tmp_path, store_url=store_url) as app:
         receipt = await app.post_event()
         assert receipt.status == "accepted"
         assert receipt.incident_id == "INC-20261102-00001"
@@ -31,8 +31,8 @@ async def test_an_event_is_paged_taken_resolved_and_announced(tmp_path: Path) ->
 
 
 @pytest.mark.requirement("RTE-05")
-async def test_nobody_acts_and_the_table_of_4_3_is_climbed(tmp_path: Path) -> None:
-    async with Story(tmp_path) as app:
+async def test_nobody_acts_and_the_table_of_4_3_is_climbed(tmp_path: Path, store_url: str) -> None:
+    async with Story(tmp_path, store_url=store_url) as app:
         receipt = await app.post_event()
         app.expect_page("ana", "incident_created")
         await app.fast_forward(seconds=299)
