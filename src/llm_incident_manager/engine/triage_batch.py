@@ -91,6 +91,7 @@ def _wave(tx: Transaction, items: Sequence[Item], context: Context, reserve: Res
             _join(tx, incident, stretch, context, result)
             left += rest
             continue
+        group = _without_latecomers(tx, group, before.get(fingerprint), context)
         group = _without_leading_recoveries(tx, group)
         if not group:
             continue
@@ -173,6 +174,24 @@ def _recover(tx: Transaction, incident: Incident, item: Item, context: Context, 
     if not after.is_open:
         result.ended.append(after)
         result.standing.pop(after.fingerprint, None)
+
+
+def _without_latecomers(tx: Transaction, items: Sequence[Item], last: str | None, context: Context) -> list[Item]:
+    """Repeats that were answered with an incident which ended before they were triaged still belong to it.
+
+    They were accepted while it was open: to open a new one for them would page somebody for trouble already solved.
+    """
+    named = [item for item in items if not item.record.opens and item.record.incident_id == last]
+    if not named or last is None:
+        return list(items)
+    incident = tx.incidents.get(last)
+    ended = incident.resolved_at
+    late = [item for item in named if ended is not None and item.event.received_at <= ended]
+    new = tx.events.add([(item.event, last) for item in late])
+    counted = [item for item in late if item.key in new and not item.event.recovers]
+    tx.events.keep(_payloads(counted, last, counted=incident.event_count))
+    commit(tx, incident, joining(incident, [item.event for item in counted], context), by=SYSTEM, context=context)
+    return [item for item in items if item not in late]
 
 
 def _without_leading_recoveries(tx: Transaction, items: Sequence[Item]) -> list[Item]:
