@@ -1,6 +1,6 @@
 """②③ Triage: a batch is classified and opens or joins incidents, each with route, first timer and pages, at once."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -24,7 +24,11 @@ log = structlog.get_logger("triage")
 BATCH = 400
 REPEAT_FLUSH_SECONDS = 1.0
 """Repeats are folded into at most one change per incident in this time."""
-RESTARTS_BEFORE_DEAD_LETTER = 2
+TRIED_TOGETHER = 100
+"""How many that were in work at one restart are tried at once: one by one, a storm's batch would take minutes."""
+RESTARTS_BEFORE_DEAD_LETTER = 4
+"""In its batch, in a smaller company, and twice alone: whatever kills a process from outside hits somebody in work,
+but hardly the same one alone twice."""
 
 
 class TriageJournal(Protocol):
@@ -98,23 +102,17 @@ class Triage:
         return len(entries)
 
     async def _without_suspects(self, entries: list[Entry]) -> list[Entry]:
-        """Return the entries that never were in work at a restart; those that were are tried alone, or buried.
-
-        Two restarts with the same mark end in a dead letter; one may have been another's fault, so it gets one more
-        chance in which nobody else can be blamed.
-        """
-        unmarked: list[Entry] = []
-        for entry in entries:
-            restarts = self._journal.restarts(entry.position)
-            if restarts == 0:
-                unmarked.append(entry)
-                continue
-            self._journal.mark_in_work([entry.position])
+        """Return the entries that never were in work at a restart; those that were are tried apart, or buried."""
+        suspects = [(entry, self._journal.restarts(entry.position)) for entry in entries]
+        for company, restarts in _companies([each for each in suspects if each[1]]):
+            places = [entry.position for entry in company]
+            self._journal.mark_in_work(places)
             if restarts >= RESTARTS_BEFORE_DEAD_LETTER:
-                await self._bury([entry], "it was in work at two restarts in a row")
+                await self._bury(company, "it was in work at two restarts in a row, alone")
             else:
-                await self._work_off([entry])
-            self._journal.clear_in_work([entry.position])
+                await self._work_off(company)
+            self._journal.clear_in_work(places)
+        unmarked = [entry for entry, restarts in suspects if not restarts]
         self._journal.mark_in_work([entry.position for entry in unmarked])
         return unmarked
 
@@ -222,6 +220,21 @@ class Triage:
             self._journal.done([entry.position])
             if entry.record.opens and entry.record.incident_id is not None:
                 self._untriaged.done(entry.record.incident_id)
+
+
+def _companies(suspects: Sequence[tuple[Entry, int]]) -> Iterator[tuple[list[Entry], int]]:
+    """Yield what is tried together, in order: after one restart some, after more each alone."""
+    company: list[Entry] = []
+    for entry, restarts in suspects:
+        if restarts == 1:
+            company.append(entry)
+        if company and (restarts > 1 or len(company) == TRIED_TOGETHER):
+            yield company, 1
+            company = []
+        if restarts > 1:
+            yield [entry], restarts
+    if company:
+        yield company, 1
 
 
 def _read_again(entry: Entry, received: datetime, invalid: Invalid) -> Event:

@@ -289,8 +289,7 @@ class Journal:
     def restarts(self, position: Position) -> int:
         """Return how many times the process ended while this entry was in work.
 
-        Entries above 0 should be triaged one by one, so that the second time shows which of a batch it was; at 2 an
-        entry belongs among the dead letters.
+        Entries above 0 should be triaged in smaller and smaller company, so that it shows which of a batch it was.
         """
         return self._marks.restarts.get(position, 0)
 
