@@ -180,7 +180,6 @@ class ImportHistory:
         by = integration(event.source)
         change = opening(
             event, classified(event, context), tenant=context.settings.tenant, incident_id=incident_id,
-            recurrence_of=None,
         )  # fmt: skip
         # Nobody knows when it was detected: it leaves MTTD alone.
         change = msgspec.structs.replace(change, imported=True, late=True)

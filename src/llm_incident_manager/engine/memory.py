@@ -58,10 +58,7 @@ class SeenEvents:
         if not self._warm:
             return True
         bloom = self._bloom
-        for place in self._places(identity):
-            if not bloom[place >> 3] & (1 << (place & 7)):
-                return False
-        return True
+        return all(bloom[place >> 3] & 1 << (place & 7) for place in self._places(identity))
 
     def is_new(self, identity: Identity) -> bool:
         """Whether it certainly was never counted and nobody is making it durable: no question, no waiting."""

@@ -43,6 +43,7 @@ def notifications_of(incident: Incident, told: PeopleTold, *, at: datetime) -> l
                 contact=page.contact,
                 stage=page.stage,
                 reason=told.reason,
+                note=told.note,
                 state=DeliveryState.SKIPPED if skipped else DeliveryState.PLANNED,
                 planned_at=at,
                 next_attempt_at=None if skipped else at,
@@ -82,10 +83,12 @@ def announce(incident: Incident, told: Sequence[Notification], context: Context,
 def breach_announcement(incident: Incident, context: Context, *, which: str, at: datetime) -> list[Change]:
     """Return the page that says a deadline passed: to whoever has it, else to the level told last (RTE-06).
 
-    Where §4.3's table escalates at that very deadline, its page says so already and nothing more is sent.
+    Where the ladder goes on at that very deadline (§4.3's table always does), its page says so already and nothing more
+    is sent.
     """
     plan, ladder = incident.plan, incident.ladder
-    if plan.policy is None or not plan.steps:
+    climbs = ladder.next_at is not None and ladder.next_at <= at and incident.snoozed_until is None
+    if plan.policy is None or not plan.steps or climbs:
         return []
     step = plan.steps[max(0, ladder.index)]
     targets: tuple[Target, ...] = step.targets

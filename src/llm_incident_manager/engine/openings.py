@@ -11,7 +11,7 @@ from llm_incident_manager.domain.incidents import decide
 from llm_incident_manager.domain.incidents.changes import Change, EventsJoined, IncidentOpened, SeverityChanged
 from llm_incident_manager.domain.incidents.decide import ResolutionGiven
 from llm_incident_manager.domain.incidents.incident import Actor, Incident, Link
-from llm_incident_manager.domain.vocabulary import ActorType, LinkKind
+from llm_incident_manager.domain.vocabulary import ActorType
 from llm_incident_manager.engine.context import Context
 
 
@@ -26,14 +26,9 @@ def classified(event: Event, context: Context) -> Classification:
 
 
 def opening(
-    event: Event, classification: Classification, *, tenant: str, incident_id: str, recurrence_of: str | None
+    event: Event, classification: Classification, *, tenant: str, incident_id: str, links: tuple[Link, ...] = ()
 ) -> IncidentOpened:
     """Return the change that opens an incident for ``event``."""
-    links: tuple[Link, ...] = ()
-    if recurrence_of is not None:
-        links = (
-            Link(incident_id=recurrence_of, kind=LinkKind.RECURRENCE_OF, reason="it was resolved before"),
-        )  # fmt: skip
     return IncidentOpened(
         incident_id=incident_id,
         tenant=tenant,

@@ -148,9 +148,10 @@ class Respond:
     async def page(
         self, caller: Caller, incident_id: str, targets: Sequence[Target], channels: Sequence[str], note: str
     ) -> Incident:
-        """Page these people now, beside the ladder; Invalid if none of them can be told."""
+        """Page these people now, beside the ladder; Invalid if none of them can be told, Conflict once it has ended."""
 
         def paged(incident: Incident, at: datetime) -> list[Change]:
+            decide.require_open(incident, "paged for")
             context = self._contexts(caller.tenant)
             pages = pages_for(targets, tuple(channels), context.reach(incident.severity, at))
             if not reachable(pages):

@@ -77,10 +77,11 @@ class Timers:
             lambda tx: tx.claim_due_timers(limit=limit, lease_seconds=LEASE_SECONDS), background=False
         )
         for timer in timers:
-            await self._fire(timer)
+            await self.fire(timer)
         return len(timers)
 
-    async def _fire(self, timer: Timer) -> None:
+    async def fire(self, timer: Timer) -> None:
+        """Do what a claimed timer asks for, if its cause still holds; a fault is logged and leaves the others alone."""
         context = self._contexts(timer.tenant)
         fired: list[Change] = []
 

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 
+from llm_incident_manager.domain.correlation.relate import links_of
 from llm_incident_manager.domain.events.event import Event
 from llm_incident_manager.domain.incidents.incident import SYSTEM, Incident
 from llm_incident_manager.engine.commit import Opened, commit, prepare_opening, write_openings
@@ -127,18 +128,24 @@ def _write(tx: Transaction, openings: Sequence[tuple[Opened, list[Item]]], resul
     return left
 
 
-def _open(
-    tx: Transaction, items: Sequence[Item], context: Context, reserve: Reserve, recurrence_of: str | None
-) -> Opened:
-    first = items[0]
-    event = first.event
+def _open(tx: Transaction, items: Sequence[Item], context: Context, reserve: Reserve, last: str | None) -> Opened:
+    event = items[0].event
     reserved = _unused_id(tx, items) or reserve(event.received_at)
     # What arrived together is judged together: the worst decides, so that nobody is paged twice for one storm.
     worst = min((classified(item.event, context) for item in items), key=lambda found: found.severity.rank)
-    change = opening(event, worst, tenant=tx.tenant, incident_id=reserved, recurrence_of=recurrence_of)
+    links = links_of(event, last=last, parent=_parent(tx, event))
+    change = opening(event, worst, tenant=tx.tenant, incident_id=reserved, links=links)
     more = joining(None, [item.event for item in items[1:]], context)
     at = starts_at(event.received_at, tx.now)
     return prepare_opening([change, *more], by=integration(event.source), at=at, context=context)
+
+
+def _parent(tx: Transaction, event: Event) -> str | None:
+    """Return the incident that counted the event's parent, which the same source sent."""
+    if event.parent_event_id is None:
+        return None
+    key = (event.source, event.parent_event_id)
+    return tx.events.known([key]).get(key)
 
 
 def _unused_id(tx: Transaction, items: Sequence[Item]) -> str | None:

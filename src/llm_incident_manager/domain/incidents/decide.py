@@ -143,14 +143,19 @@ def link(incident: Incident, other_id: str, kind: LinkKind, *, reason: str) -> l
     return [] if found in incident.links else [IncidentLinked(link=found)]
 
 
-def snooze(incident: Incident, *, until: datetime | None, at: datetime) -> list[Change]:
-    """Return the snooze: the ladder waits until then; ``None`` ends it."""
+def require_open(incident: Incident, what: str) -> None:
+    """Raise InvalidTransition where the incident has ended: it cannot be ``what`` any more."""
     if not incident.is_open:
         raise InvalidTransition(
-            f"an incident that is {incident.status} cannot be snoozed",
+            f"an incident that is {incident.status} cannot be {what}; reopen it first",
             status=incident.status,
             allowed_actions=[str(each) for each in allowed_actions(incident.status)],
         )
+
+
+def snooze(incident: Incident, *, until: datetime | None, at: datetime) -> list[Change]:
+    """Return the snooze: the ladder waits until then; ``None`` ends it."""
+    require_open(incident, "snoozed")
     if until is not None and until <= at:
         raise Invalid(
             "a snooze ends in the future",
