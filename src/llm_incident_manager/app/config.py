@@ -80,6 +80,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     tls_key_file: Path | None
     tls_client_ca_file: Path | None
     log_level: str
+    fast_intake: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -129,6 +130,7 @@ def read_environment(environment: Mapping[str, str], flags: Mapping[str, str | N
         tls_key_file=read.file("TLS_KEY_FILE"),
         tls_client_ca_file=read.file("TLS_CLIENT_CA_FILE"),
         log_level=_log_level(read),
+        fast_intake=read.flag("FAST_INTAKE", False),
         notes=tuple(read.notes),
     )
     for given, other in (("TLS_CERT_FILE", "TLS_KEY_FILE"), ("TLS_KEY_FILE", "TLS_CERT_FILE")):

@@ -63,11 +63,11 @@ class Environment:
         return int(value)
 
     def flag(self, name: str, default: bool) -> bool:
-        """Return ``true`` or ``false`` (also ``1``/``0``, ``yes``/``no``)."""
+        """Return ``true`` or ``false`` (also ``1``/``0``, ``yes``/``no``, ``on``/``off``)."""
         value = (self.text(name) or "").lower()
-        if value in ("true", "1", "yes"):
+        if value in ("true", "1", "yes", "on"):
             return True
-        if value in ("false", "0", "no"):
+        if value in ("false", "0", "no", "off"):
             return False
         if value:
             self.fault(name, "is neither true nor false")

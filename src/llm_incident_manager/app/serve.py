@@ -6,18 +6,21 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from ipaddress import ip_network
 
 import click
 import msgspec
 import structlog
 
+from llm_incident_manager.api.rest.fast_protocol import FastProtocol
 from llm_incident_manager.app.apis import Apis, asgi_app, build_apis
 from llm_incident_manager.app.config import DatabaseType, ServerConfig
 from llm_incident_manager.app.file_settings import FileSettings
 from llm_incident_manager.app.house import House
 from llm_incident_manager.app.housekeeping import Housekeeping
 from llm_incident_manager.app.http_server import HttpServer, bind
+from llm_incident_manager.app.interpreter import settle
 from llm_incident_manager.app.logs import configure_logs
 from llm_incident_manager.app.modes import Loops
 from llm_incident_manager.app.secrets_on_disk import keep
@@ -122,7 +125,11 @@ class Server:
         await self._drain()
         await self._run_loops()
         self._http = HttpServer(
-            asgi_app(self.apis, self.house), self._listener, tls_cert=config.tls_cert_file, tls_key=config.tls_key_file
+            asgi_app(self.apis, self.house),
+            self._listener,
+            tls_cert=config.tls_cert_file,
+            tls_key=config.tls_key_file,
+            protocol=partial(FastProtocol, self.apis.rest) if config.fast_intake else "httptools",
         )
         await self._http.start()
         token = await self.apis.links.create(None, None, ttl_seconds=3600)
@@ -182,6 +189,7 @@ async def serve(config: ServerConfig, *, clock: Clock | None = None, announce: b
     configure_logs(config.log_level)
     server = Server(config, clock=clock)
     await server.start()
+    settle()
     if announce:
         _announce(server)
     ended = asyncio.Event()

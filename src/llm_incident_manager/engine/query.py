@@ -9,7 +9,7 @@ from llm_incident_manager.domain.vocabulary import Scope
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.context import Contexts
 from llm_incident_manager.engine.ports import Store, Transaction
-from llm_incident_manager.engine.route_test import routing_of
+from llm_incident_manager.engine.route_preview import routing_of
 from llm_incident_manager.engine.rows import IncidentFilter
 from llm_incident_manager.engine.story import place_in, timeline_page
 from llm_incident_manager.engine.views.event import event_document

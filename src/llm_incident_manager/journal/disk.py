@@ -1,5 +1,6 @@
 """Every system call of the journal, in one small object that tests and the simulator replace or watch."""
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -58,8 +59,10 @@ class Disk:
         os.ftruncate(descriptor, size)
 
     def sync(self, descriptor: int) -> None:
-        """Return once the file's content survives a loss of power."""
+        """Return once the file's content survives a loss of power; a file that somebody deleted survives nothing."""
         _sync_data(descriptor)
+        if os.fstat(descriptor).st_nlink == 0:
+            raise FileNotFoundError(errno.ENOENT, "the file was deleted while it was in use")
 
     def sync_folder(self, folder: Path) -> None:
         """Return once the names in the folder survive a loss of power."""

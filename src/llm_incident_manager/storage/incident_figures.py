@@ -1,33 +1,30 @@
 """Figures over the incidents: counts, what nobody and nothing will move, and the times that analytics sums up."""
 
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, exists, func, literal, select, union_all
+from sqlalchemy import BindParameter, Connection, bindparam, exists, func, select
 
 from llm_incident_manager.domain.incidents.ladder import LadderState
-from llm_incident_manager.domain.vocabulary import Severity, Status
-from llm_incident_manager.storage.conditions import HIDDEN
+from llm_incident_manager.domain.vocabulary import Severity
+from llm_incident_manager.storage.conditions import ENDED_STATUSES, HIDDEN
+from llm_incident_manager.storage.facets import Facets, severity_and_status
 from llm_incident_manager.storage.instants import instant, micros
 from llm_incident_manager.storage.schema import INCIDENTS, NOTIFICATIONS, TIMERS
 
 _TENANT: BindParameter[Any] = bindparam("of_tenant")
-# Open incidents by severity, found by the index of the open ones (the severity is hidden from its own).
-_OPEN = INCIDENTS.alias("open_ones")
-_BY_SEVERITY = (
-    select(HIDDEN["severity"], func.count())
-    .where(
-        INCIDENTS.c.tenant == _TENANT,
-        INCIDENTS.c.id.in_(select(_OPEN.c.id).where(_OPEN.c.tenant == _TENANT, _OPEN.c.is_open)),
-    )
-    .group_by(HIDDEN["severity"])
+# Open incidents and all others by their facets, each counted in an index alone (the index of facets would tempt the
+# first, so they are hidden from it).
+_OPEN = (
+    select(HIDDEN["facets"], func.count())
+    .where(INCIDENTS.c.tenant == _TENANT, INCIDENTS.c.is_open)
+    .group_by(HIDDEN["facets"])
 )
-# All incidents by status, each counted in the index of statuses.
-_BY_STATUS = union_all(
-    *(
-        select(literal(status.value), func.count()).where(INCIDENTS.c.tenant == _TENANT, INCIDENTS.c.status == status)
-        for status in Status
-    )
+_ENDED = (
+    select(INCIDENTS.c.facets, func.count())
+    .where(INCIDENTS.c.tenant == _TENANT, INCIDENTS.c.facets.in_(Facets().narrowed(statuses=ENDED_STATUSES).numbers()))
+    .group_by(INCIDENTS.c.facets)
 )
 # The invariant: open, worth a page, and nothing and nobody will move it. A page still to be sent is a next step; one
 # that was delivered is not: its ladder must go on until a person takes the incident.
@@ -78,9 +75,15 @@ _FOREVER = 2**62
 def counts(connection: Connection, tenant: str) -> dict[str, dict[str, int]]:
     """Return the number of open incidents under ``severity`` and of all under ``status``."""
     wanted = {"of_tenant": tenant}
-    by_severity = {severity: number for severity, number in connection.execute(_BY_SEVERITY, wanted) if number}
-    by_status = {status: number for status, number in connection.execute(_BY_STATUS, wanted) if number}
-    return {"severity": by_severity, "status": by_status}
+    severities: Counter[str] = Counter()
+    statuses: Counter[str] = Counter()
+    for statement in (_OPEN, _ENDED):
+        for facets, number in connection.execute(statement, wanted):
+            severity, status = severity_and_status(facets)
+            statuses[status.value] += number
+            if status.is_open:
+                severities[severity.value] += number
+    return {"severity": dict(severities), "status": dict(statuses)}
 
 
 def without_next_step(connection: Connection, tenant: str, limit: int) -> list[str]:

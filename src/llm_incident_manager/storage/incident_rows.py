@@ -4,6 +4,7 @@ from typing import Any
 
 from llm_incident_manager.domain.incidents.incident import Incident
 from llm_incident_manager.ids import incident_number
+from llm_incident_manager.storage.facets import facets_of
 from llm_incident_manager.storage.instants import micros
 
 _DAY = 1_000_000_000
@@ -34,6 +35,7 @@ def changing(incident: Incident, head: bytes) -> dict[str, Any]:
         "category": incident.category,
         "source": incident.source,
         "environment": incident.environment,
+        "facets": facets_of(incident),
         "assigned_to": incident.assigned_to,
         "assigned_team": incident.assigned_team,
         "created_at": micros(incident.created_at),

@@ -52,6 +52,8 @@ INCIDENTS = Table(
     _name("category"),
     _name("source"),
     _name("environment", null=True),
+    # Severity, status, category and environment as one number, see facets.py.
+    _number("facets"),
     _name("assigned_to", null=True),
     _name("assigned_team", null=True),
     _instant("created_at"),
@@ -90,30 +92,27 @@ Index(
     sqlite_where=_OPEN_SQLITE,
     postgresql_where=_OPEN_POSTGRES,
 )
+# The indexes that lead a search hold what any filter asks about, so that only the page itself is looked up. Those of
+# names go on with the facets, so that a name with any severity, status, category and environment is a few seeks.
+_C = INCIDENTS.c
+_ASKED = (_C.updated_at, _C.source, _C.assigned_team, _C.assigned_to)
 # The flag is a column of its index too, because SQLite would otherwise look it up in the table.
 Index(
     "ix_incidents_open",
-    INCIDENTS.c.tenant,
-    INCIDENTS.c.is_open,
-    INCIDENTS.c.id,
+    *(_C.tenant, _C.is_open, _C.id, _C.severity, _C.facets, _C.created_at, _C.last_event_at, *_ASKED),
     sqlite_where=_OPEN_SQLITE,
     postgresql_where=_OPEN_POSTGRES,
 )
-Index("ix_incidents_ended", INCIDENTS.c.ended_at, sqlite_where=_ENDED, postgresql_where=_ENDED)
-Index("ix_incidents_number", INCIDENTS.c.number)
-Index("ix_incidents_fingerprint", INCIDENTS.c.tenant, INCIDENTS.c.fingerprint, INCIDENTS.c.created_at)
-Index("ix_incidents_created", INCIDENTS.c.tenant, INCIDENTS.c.created_at, INCIDENTS.c.id)
-Index("ix_incidents_updated", INCIDENTS.c.tenant, INCIDENTS.c.updated_at, INCIDENTS.c.id)
-Index("ix_incidents_last_event", INCIDENTS.c.tenant, INCIDENTS.c.last_event_at, INCIDENTS.c.id)
-Index("ix_incidents_severity", INCIDENTS.c.tenant, INCIDENTS.c.severity, INCIDENTS.c.created_at, INCIDENTS.c.id)
-Index("ix_incidents_status", INCIDENTS.c.tenant, INCIDENTS.c.status, INCIDENTS.c.created_at, INCIDENTS.c.id)
-Index("ix_incidents_category", INCIDENTS.c.tenant, INCIDENTS.c.category, INCIDENTS.c.created_at, INCIDENTS.c.id)
-Index("ix_incidents_source", INCIDENTS.c.tenant, INCIDENTS.c.source, INCIDENTS.c.created_at, INCIDENTS.c.id)
-Index("ix_incidents_environment", INCIDENTS.c.tenant, INCIDENTS.c.environment, INCIDENTS.c.created_at, INCIDENTS.c.id)
-Index("ix_incidents_assigned_to", INCIDENTS.c.tenant, INCIDENTS.c.assigned_to, INCIDENTS.c.created_at, INCIDENTS.c.id)
-Index(
-    "ix_incidents_assigned_team", INCIDENTS.c.tenant, INCIDENTS.c.assigned_team, INCIDENTS.c.created_at, INCIDENTS.c.id
-)
+Index("ix_incidents_ended", _C.ended_at, sqlite_where=_ENDED, postgresql_where=_ENDED)
+Index("ix_incidents_number", _C.number)
+Index("ix_incidents_fingerprint", _C.tenant, _C.fingerprint, _C.created_at)
+Index("ix_incidents_created", _C.tenant, _C.created_at, _C.id, _C.facets, *_ASKED)
+Index("ix_incidents_updated", _C.tenant, _C.updated_at, _C.id, _C.facets, _C.created_at, *_ASKED[1:])
+Index("ix_incidents_last_event", _C.tenant, _C.last_event_at, _C.id)
+Index("ix_incidents_facets", _C.tenant, _C.facets, _C.created_at, _C.id, _C.updated_at)
+for _name_of in _ASKED[1:]:
+    _others = (each for each in _ASKED if each is not _name_of)
+    Index(f"ix_incidents_{_name_of.name}", _C.tenant, _name_of, _C.facets, _C.created_at, _C.id, *_others)
 
 INCIDENT_BODIES = Table(
     "incident_bodies", SCHEMA, _name("tenant", key=True), _name("incident_id", key=True), _bytes("body")
@@ -239,6 +238,7 @@ NOTIFICATIONS = Table(
     _number("contact"),
     _number("stage"),
     _name("reason"),
+    _name("note"),
     _name("state"),
     _flag("is_pending"),
     _number("attempts"),

@@ -1,28 +1,40 @@
 """One page of incidents: orders, cursors and totals, each over an index.
 
 The total is looked for first, up to its limit. Few matches: the narrowest condition leads, and what it finds is sorted.
-Many: the order's index leads, and the page is full after a few steps. What leads is said in the statement itself, since
-SQLite keeps no figures to choose by; ``conditions.py`` has the two forms of each condition.
+Many: the order's index leads, and the page is full after a few steps. ``conditions.py`` says what leads, and how.
 """
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, false, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, not_, or_, select, true
 
 from llm_incident_manager.domain.vocabulary import Severity, Status
 from llm_incident_manager.engine.rows import IncidentFilter
 from llm_incident_manager.errors import Invalid
-from llm_incident_manager.storage.conditions import HIDDEN, PLAIN, Columns, Condition, conditions_of, is_open
+from llm_incident_manager.ids import incident_number
+from llm_incident_manager.storage.conditions import (
+    ENDED_STATUSES,
+    HIDDEN,
+    OPEN_ONLY,
+    OPEN_STATUSES,
+    PLAIN,
+    Asked,
+    Columns,
+    Lead,
+    asked_for,
+)
 from llm_incident_manager.storage.cursors import cursor_after, place_of
+from llm_incident_manager.storage.facets import Facets
+from llm_incident_manager.storage.incident_rows import folded
 from llm_incident_manager.storage.schema import INCIDENTS
 from llm_incident_manager.storage.statements import TOTAL_LIMIT
 
 MOST = 1000
 LEAD_LIMIT = 30_000
 """Conditions are compared by how many incidents meet them; no further than this is counted."""
-FEW = 2000
-"""So many matches are named by id to the statements that follow."""
+READ_LIMIT = 10_000
+"""A text search reads so many incidents for one page; its cursor goes on behind them."""
 TIMES = ("created_at", "updated_at", "last_event_at")
 SORTS = (*(sign + name for name in (*TIMES, "severity") for sign in ("", "-")), "needs")
 _UNTAKEN = (Status.NEW, Status.ESCALATED)
@@ -36,95 +48,163 @@ class Total(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """A stretch of the list; the parts follow each other.
-
-    ``order`` names (column, whether descending) and ends in the id; ``lead`` finds the part's incidents where no index
-    gives the order.
-    """
+    """A stretch of the list; the parts follow each other. ``order`` names (column, descending?) and ends in the id."""
 
     order: tuple[tuple[str, bool], ...]
     severity: Severity | None = None
-    opened: bool | None = None
+    statuses: tuple[Status, ...] = ()
     mine: bool | None = None
-    lead: bool = False
+
+    def facets(self, asked: Asked) -> Facets:
+        """Return the combinations that belong to this part."""
+        severities = () if self.severity is None else (self.severity,)
+        return asked.facets.narrowed(severities=severities, statuses=self.statuses)
+
+
+class _Page(NamedTuple):
+    """Rows of a page in order, each (part, *place); ``stopped`` is where a text search stopped reading."""
+
+    rows: list[tuple[Any, ...]]
+    stopped: tuple[Any, ...] | None
 
 
 def search(connection: Connection, tenant: str, wanted: IncidentFilter) -> tuple[list[str], str | None, Total]:
-    """Return the ids of one page in order, the next cursor, and the total."""
+    """Return the ids of one page in order, the next cursor, and the total.
+
+    A text search over more than 10,000 incidents reads 10,000 for each page: the page may be short or empty and still
+    have a cursor, and the total is then what was found among the first 10,000, at least.
+    """
     if not 1 <= wanted.limit <= MOST:
         raise Invalid(f"limit is {wanted.limit}; it must be from 1 to {MOST}", code="invalid_limit")
     parts = _parts(wanted)
-    index, after = _start(wanted, parts)
-    conditions = conditions_of(tenant, wanted)
-    lead = _narrowest(connection, conditions)
-    total, few = _total(connection, tenant, conditions, lead)
-    # The order's index would walk past everything created since then.
-    far_back = wanted.end is not None and wanted.sort.removeprefix("-") in TIMES[1:]
-    if total.at_least and not far_back:
-        lead = None
-    ids: list[str] = []
-    place: tuple[Any, ...] = ()
-    for number, part in enumerate(parts[index:], index):
-        leads = is_open(tenant) if part.lead and lead is None else lead
-        columns = HIDDEN if leads else PLAIN
-        where = _where(tenant, conditions, leads, part)
-        if few is not None:
-            where = [INCIDENTS.c.tenant == tenant, INCIDENTS.c.id.in_(few)]
-        query = select(*(INCIDENTS.c[name] for name, _ in part.order)).where(*where)
-        query = query.where(*_belongs(part, columns, wanted.needs))
-        if after:
-            query = query.where(_behind(part, columns, after))
-        keys = (columns[name].desc() if down else columns[name].asc() for name, down in part.order)
-        for row in connection.execute(query.order_by(*keys).limit(wanted.limit + 1 - len(ids))):
-            if len(ids) == wanted.limit:
-                return ids, cursor_after(wanted.sort, place), total
-            ids.append(row[-1])
-            place = (number, *row)
-        after = ()
-    return ids, None, total
+    start = _start(wanted, parts)
+    return _Search(connection, asked_for(tenant, wanted), wanted, parts).run(*start)
 
 
-def _narrowest(connection: Connection, conditions: Sequence[Condition]) -> Condition | None:
-    """Return the condition that the fewest incidents meet, by counting in its index; None where none has one."""
-    indexed = [(each, each.ids) for each in conditions if each.ids is not None]
-    if len(indexed) < 2:
-        return indexed[0][0] if indexed else None
-    counted = []
-    for _, ids in indexed:
-        found = ids.limit(LEAD_LIMIT).subquery()
-        counted.append(connection.execute(select(func.count()).select_from(found)).scalar_one())
-    return indexed[counted.index(min(counted))][0]
+class _Search:
+    def __init__(self, connection: Connection, asked: Asked, wanted: IncidentFilter, parts: Sequence[_Part]) -> None:
+        self._connection = connection
+        self._asked = asked
+        self._wanted = wanted
+        self._parts = parts
+        self._more: list[ColumnElement[bool]] = []
+        text = folded(wanted.text or "")
+        self._text: ColumnElement[bool] | None = None
+        if incident_number(text.upper()) is not None:
+            # A complete id names its incident; nobody has to read others for it.
+            self._more.append(INCIDENTS.c.id == text.upper())
+        elif text:
+            self._text = INCIDENTS.c.words.contains(text, autoescape=True)
+        self._lead = self._narrowest()
+        self._crowded = False
 
+    def run(self, index: int, after: tuple[Any, ...]) -> tuple[list[str], str | None, Total]:
+        limit = self._wanted.limit
+        total = self._total()
+        self._crowded = total.at_least
+        if self._text is not None and not self._crowded:
+            matches = self._count(self._where(self._lead, self._asked.facets, self._text), TOTAL_LIMIT)
+            total = Total(matches, False)
+        page = self._page(index, after, limit + 1)
+        if self._text is not None and self._crowded:
+            first = self._page(0, (), READ_LIMIT)
+            total = Total(len(first.rows), first.stopped is not None or len(first.rows) == READ_LIMIT)
+        ids = [row[-1] for row in page.rows[:limit]]
+        last = page.rows[limit - 1] if len(page.rows) > limit else page.stopped
+        return ids, cursor_after(self._wanted.sort, last) if last else None, total
 
-def _total(
-    connection: Connection, tenant: str, conditions: Sequence[Condition], lead: Condition | None
-) -> tuple[Total, Sequence[str] | None]:
-    """Return the total, and the matches themselves where they are few and were not free to find."""
-    if lead is None or lead.ids is None or len(conditions) == 1:
+    def _narrowest(self) -> Lead | None:
+        """Return what the fewest incidents meet, by counting in each index; None where nothing is asked."""
+        leads = self._asked.leads
+        if len(leads) < 2:
+            return leads[0] if leads else None
+        return min(leads, key=lambda lead: self._count(self._asked.only(lead).where(lead), LEAD_LIMIT))
+
+    def _total(self) -> Total:
+        """Return the total, whatever the text says."""
+        count = self._count(self._where(self._lead, self._asked.facets), TOTAL_LIMIT + 1)
+        return Total(min(count, TOTAL_LIMIT), count > TOTAL_LIMIT)
+
+    def _count(self, where: Sequence[ColumnElement[bool]], limit: int) -> int:
         # The number of matches, counting no further than the limit.
-        every = select(INCIDENTS.c.id).where(*_where(tenant, conditions, None, None))
-        matches = (every if lead is None or lead.ids is None else lead.ids).limit(TOTAL_LIMIT + 1).subquery()
-        count = connection.execute(select(func.count()).select_from(matches)).scalar_one()
-        return Total(min(count, TOTAL_LIMIT), count > TOTAL_LIMIT), None
-    # The matches, because looking them up once more would cost as much again.
-    query = select(INCIDENTS.c.id).where(*_where(tenant, conditions, lead, None)).limit(TOTAL_LIMIT + 1)
-    ids = connection.execute(query).scalars().all()
-    total = Total(min(len(ids), TOTAL_LIMIT), len(ids) > TOTAL_LIMIT)
-    return total, ids if len(ids) <= FEW and not total.at_least else None
+        matches = select(INCIDENTS.c.id).where(*where).limit(limit).subquery()
+        return self._connection.execute(select(func.count()).select_from(matches)).scalar_one()
 
+    def _where(self, lead: Lead | None, facets: Facets, *more: ColumnElement[bool]) -> list[ColumnElement[bool]]:
+        return [*self._asked.where(lead, facets=facets), *self._more, *more]
 
-def _where(
-    tenant: str, conditions: Sequence[Condition], lead: Condition | None, part: _Part | None
-) -> list[ColumnElement[bool]]:
-    """Return the conditions, all but the lead's in a form that no index serves."""
-    found: list[ColumnElement[bool]] = [INCIDENTS.c.tenant == tenant]
-    if lead is not None and lead.ids is not None:
-        found.append(INCIDENTS.c.id.in_(lead.ids))
-    # A bound on the order's own column tells its index where to begin.
-    begins = lead is None and part is not None and part.order[0][0] == "created_at"
-    return found + [
-        each.plain if begins and each.bounds_created_at else each.hidden for each in conditions if each is not lead
-    ]
+    def _page(self, index: int, after: tuple[Any, ...], most: int) -> _Page:
+        rows: list[tuple[Any, ...]] = []
+        to_read = READ_LIMIT
+        for number, part in enumerate(self._parts[index:], index):
+            query = self._of_part(part, after)
+            if self._text is None or not self._crowded:
+                rows += [(number, *row) for row in self._connection.execute(query.limit(most - len(rows)))]
+            else:
+                found, read, stopped = self._read(part, query, to_read, most - len(rows))
+                rows += [(number, *row) for row in found]
+                to_read -= read
+                if stopped is not None and len(rows) < most:
+                    return _Page(rows, (number, *stopped))
+            if len(rows) == most:
+                break
+            after = ()
+        return _Page(rows, None)
+
+    def _of_part(self, part: _Part, after: tuple[Any, ...]) -> Select[Any]:
+        """Return a part's incidents behind ``after``, in order."""
+        facets = part.facets(self._asked)
+        lead = self._lead_of(part, facets)
+        columns = PLAIN if lead is None else HIDDEN
+        where = [
+            *self._asked.where(lead, facets=facets, walks_created=lead is None and part.order[0][0] == "created_at"),
+            *self._more,
+            *_mine(part, self._wanted.needs),
+        ]
+        if after:
+            where.append(_behind(part, columns, after))
+        if self._text is not None and not self._crowded:
+            where.append(self._text)
+        query = select(*(INCIDENTS.c[name] for name, _ in part.order)).where(*where)
+        keys = (columns[name].desc() if down else columns[name].asc() for name, down in part.order)
+        return query.order_by(*keys)
+
+    def _lead_of(self, part: _Part, facets: Facets) -> Lead | None:
+        """Return what leads within a part; None where the order's own index does."""
+        # The order's index would walk past everything created since then.
+        far_back = self._wanted.end is not None and part.order[0][0] in TIMES[1:]
+        if not self._crowded or far_back:
+            return Lead("is_open") if self._lead is None and part.mine is not None else self._lead
+        if facets.statuses <= OPEN_ONLY.statuses and self._lead in (None, Lead("facets"), Lead("created_at")):
+            lead = Lead("is_open")
+        elif facets.everything or self._lead not in (None, Lead("created_at")):
+            lead = self._lead
+        else:
+            lead = Lead("facets")
+        if lead is None or part.mine is not None:
+            return lead
+        # Where they are rare, the order's index would walk far to find them; where they are many, sorting takes longer.
+        rare = self._count(self._asked._replace(facets=facets).only(lead).where(lead), LEAD_LIMIT) < LEAD_LIMIT
+        return lead if rare else None
+
+    def _read(
+        self, part: _Part, query: Select[Any], most: int, wanted: int
+    ) -> tuple[list[tuple[Any, ...]], int, tuple[Any, ...] | None]:
+        """Return the matches among a part's next ``most`` incidents, how many those are, and the last place if all."""
+        window = query.limit(most).subquery()
+        read = self._connection.execute(select(func.count()).select_from(window)).scalar_one()
+        places = [window.c[name] for name, _ in part.order]
+        matches = (
+            select(*places)
+            .join(INCIDENTS, and_(INCIDENTS.c.tenant == self._asked.tenant, INCIDENTS.c.id == window.c.id))
+            .where(self._text if self._text is not None else true())
+            .order_by(*(place.desc() if down else place for place, (_, down) in zip(places, part.order, strict=True)))
+            .limit(wanted)
+        )
+        found = [tuple(row) for row in self._connection.execute(matches)]
+        if read < most:
+            return found, read, None
+        return found, read, tuple(self._connection.execute(query.offset(most - 1).limit(1)).one())
 
 
 def _parts(wanted: IncidentFilter) -> list[_Part]:
@@ -137,24 +217,19 @@ def _parts(wanted: IncidentFilter) -> list[_Part]:
         return [_Part(newest_first, severity=each) for each in (worst_first[::-1] if down else worst_first)]
     if wanted.sort == "needs":
         worst_newest_first = (("severity", False), *newest_first)
-        opened = [_Part(worst_newest_first, opened=True, mine=mine, lead=True) for mine in (True, False)]
-        ended = [_Part(newest_first, severity=each, opened=False) for each in worst_first]
+        opened = [_Part(worst_newest_first, statuses=OPEN_STATUSES, mine=mine) for mine in (True, False)]
+        ended = [_Part(newest_first, severity=each, statuses=ENDED_STATUSES) for each in worst_first]
         return opened if wanted.open_only else opened + ended
     raise Invalid(f"cannot sort by {wanted.sort}; use one of {', '.join(SORTS)}", code="invalid_sort")
 
 
-def _belongs(part: _Part, columns: Columns, needs: str | None) -> list[ColumnElement[bool]]:
-    """Return the conditions that make an incident one of this part."""
-    found: list[ColumnElement[bool]] = []
-    if part.severity is not None:
-        found.append(columns["severity"] == part.severity)
-    if part.opened is not None:
-        found.append(HIDDEN["is_open"] if part.opened else not_(HIDDEN["is_open"]))
-    if part.mine is not None:
-        assigned = func.coalesce(INCIDENTS.c.assigned_to, "") == needs if needs else false()
-        mine = or_(HIDDEN["status"].in_(_UNTAKEN), assigned)
-        found.append(mine if part.mine else not_(mine))
-    return found
+def _mine(part: _Part, needs: str | None) -> list[ColumnElement[bool]]:
+    """Return the conditions that an incident waits for this person, or for others, where the part says so."""
+    if part.mine is None:
+        return []
+    assigned = func.coalesce(INCIDENTS.c.assigned_to, "") == needs if needs else false()
+    mine = or_(and_(*Facets().narrowed(statuses=_UNTAKEN).tests(INCIDENTS.c.facets)), assigned)
+    return [mine if part.mine else not_(mine)]
 
 
 def _start(wanted: IncidentFilter, parts: Sequence[_Part]) -> tuple[int, tuple[Any, ...]]:

@@ -1,5 +1,6 @@
 """① ``POST /api/v1/events`` as a plain ASGI application: it must keep up with a storm (ING-01, ING-08)."""
 
+import msgspec
 import structlog
 from starlette.types import Receive, Scope, Send
 
@@ -15,7 +16,17 @@ from llm_incident_manager.errors import FieldFault, IncidentManagerError, Invali
 from llm_incident_manager.ids import new_id
 
 PATH = "/api/v1/events"
+_KEPT_HEADERS = frozenset({b"retry-after", b"www-authenticate"})
 _log = structlog.get_logger("api.events")
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a request that failed."""
+
+    status: int
+    content: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    media_type: bytes = b"application/problem+json"
 
 
 class EventsDoor:
@@ -28,22 +39,16 @@ class EventsDoor:
         """Answer one request."""
         port = self._port
         started = port.clock.monotonic()
-        headers: list[tuple[bytes, bytes]] = []
+        status, media_type = 202, b"application/json"
+        headers: tuple[tuple[bytes, bytes], ...] = ()
         try:
-            answer = await self._take(scope, receive)
-            status, content, media_type = 202, encode(answer), b"application/json"
+            content = await self._take(scope, receive)
         except ClientGone:
             return
-        except IncidentManagerError as error:
-            refused = problem_response(error)
-            status, content, media_type = refused.status_code, bytes(refused.body), b"application/problem+json"
-            kept = (b"retry-after", b"www-authenticate")
-            headers = [(name, value) for name, value in refused.raw_headers if name in kept]
-        except Exception:
-            fault_id = new_id("err")
-            _log.exception("request_failed", fault_id=fault_id, path=PATH)
-            failed = as_response(problem(500, "internal_error", f"it failed here; mention {fault_id}"))
-            status, content, media_type = 500, bytes(failed.body), b"application/problem+json"
+        except Exception as error:
+            refused = refusal_of(error)
+            status, content, media_type = refused.status, refused.content, refused.media_type
+            headers = refused.headers
         await send(
             {
                 "type": "http.response.start",
@@ -58,7 +63,7 @@ class EventsDoor:
         await send({"type": "http.response.body", "body": content})
         count_request(port, "POST", PATH, status, port.clock.monotonic() - started)
 
-    async def _take(self, scope: Scope, receive: Receive) -> dict[str, object]:
+    async def _take(self, scope: Scope, receive: Receive) -> bytes:
         port, limits = self._port, self._port.limits
         caller = identified(port, scope, own_headers=True)
         caller.require(KeyScope.INGEST)
@@ -74,18 +79,31 @@ class EventsDoor:
                 code="malformed_json",
             )
         receipt = await port.intake.accept_any(body, caller)
-        return _batch(receipt) if isinstance(receipt, BatchReceipt) else _single(receipt)
+        return encode(_batch(receipt)) if isinstance(receipt, BatchReceipt) else single_answer(receipt)
 
 
-def _single(receipt: Receipt) -> dict[str, object]:
-    if receipt.errors:
-        raise Invalid("the event is wrong", list(receipt.errors), code="invalid_event")
-    return {
-        "status": receipt.status,
-        "event_id": receipt.event_id,
-        "incident_id": receipt.incident_id,
-        "message": receipt.message,
-    }
+def refusal_of(error: Exception) -> Refusal:
+    """Return the answer to a request that failed; a fault nobody expected is logged under the id that is answered."""
+    if isinstance(error, IncidentManagerError):
+        answer = problem_response(error)
+    else:
+        fault_id = new_id("err")
+        _log.error("request_failed", fault_id=fault_id, path=PATH, exc_info=error)
+        answer = as_response(problem(500, "internal_error", f"it failed here; mention {fault_id}"))
+    headers = tuple((name, value) for name, value in answer.raw_headers if name in _KEPT_HEADERS)
+    return Refusal(status=answer.status_code, content=bytes(answer.body), headers=headers)
+
+
+def single_answer(receipt: Receipt) -> bytes:
+    """Return the body of the answer to one event."""
+    return encode(
+        {
+            "status": receipt.status,
+            "event_id": receipt.event_id,
+            "incident_id": receipt.incident_id,
+            "message": receipt.message,
+        }
+    )
 
 
 def _batch(receipt: BatchReceipt) -> dict[str, object]:

@@ -1,5 +1,7 @@
 """Who asks: the key in a request's headers, the tenant it names, and where the request came from (SEC-01, SEC-02)."""
 
+from collections.abc import Callable
+
 from starlette.types import Scope
 
 from llm_incident_manager.api.rest.bodies import Headers, header
@@ -8,12 +10,13 @@ from llm_incident_manager.domain.incidents.changes import RequestFacts
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.errors import Unauthenticated
 
-_LONGEST_KEY = 512
+LONGEST_KEY = 512
+"""Characters; nothing longer was ever made here."""
 _REMEDY = "send it as 'Authorization: Bearer <key>' or 'X-API-Key: <key>'"
 
 
-def presented_key(headers: Headers, also: frozenset[str] = frozenset()) -> str | None:
-    """Return the key that a request presents, or ``None``; ``also`` are headers that sources' settings name."""
+def presented_key(headers: Headers, also: Callable[[], frozenset[str]] = frozenset) -> str | None:
+    """Return the key that a request presents, or ``None``; ``also`` says which headers sources' settings name."""
     authorization = header(headers, b"authorization")
     if authorization is not None:
         scheme, _, key = authorization.partition(" ")
@@ -22,7 +25,7 @@ def presented_key(headers: Headers, also: frozenset[str] = frozenset()) -> str |
     own = header(headers, b"x-api-key")
     if own:
         return own
-    for name in also:
+    for name in also():
         found = header(headers, name.lower().encode("latin-1", "ignore"))
         if found:
             return found
@@ -36,10 +39,10 @@ def identified(port: RestPort, scope: Scope, *, own_headers: bool = False) -> Ca
     NotFound (``X-Tenant``).
     """
     headers: Headers = scope["headers"]
-    key = presented_key(headers, port.key_headers() if own_headers else frozenset())
+    key = presented_key(headers, port.key_headers if own_headers else frozenset)
     if key is None:
         raise Unauthenticated(f"an API key is needed: {_REMEDY}")
-    if len(key) > _LONGEST_KEY or not key.isascii():
+    if len(key) > LONGEST_KEY or not key.isascii():
         raise Unauthenticated(f"this is no API key: {_REMEDY}")
     return port.identify.authenticate(key, header(headers, b"x-tenant") or None, request=request_facts(scope))
 

@@ -17,6 +17,7 @@ from llm_incident_manager.engine.report import Report
 from llm_incident_manager.engine.respond import Respond
 from llm_incident_manager.engine.settings import TenantSettings
 from llm_incident_manager.engine.telemetry import Telemetry
+from llm_incident_manager.errors import Unavailable
 
 Document = dict[str, Any]
 NO_FACTS = RequestFacts()
@@ -28,6 +29,10 @@ class IntakePort(Protocol):
     """① Event accepted."""
 
     async def accept_any(self, body: bytes, caller: Caller) -> Receipt | BatchReceipt: ...
+
+    def accept_soon(self, body: bytes, caller: Caller, answer: Callable[[Receipt | Unavailable], None]) -> bool:
+        """Accept one event without a task; false: :meth:`accept_any` is the way."""
+        ...
 
 
 class IdentifyPort(Protocol):

@@ -183,6 +183,7 @@ def upgrade() -> None:
         sa.Column("category", TEXT, nullable=False),
         sa.Column("source", TEXT, nullable=False),
         sa.Column("environment", TEXT, nullable=True),
+        sa.Column("facets", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("assigned_to", TEXT, nullable=True),
         sa.Column("assigned_team", TEXT, nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
@@ -211,13 +212,23 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(
-        "ix_incidents_assigned_team", "incidents", ["tenant", "assigned_team", "created_at", "id"], unique=False
+        "ix_incidents_assigned_team",
+        "incidents",
+        ["tenant", "assigned_team", "facets", "created_at", "id", "updated_at", "source", "assigned_to"],
+        unique=False,
     )
     op.create_index(
-        "ix_incidents_assigned_to", "incidents", ["tenant", "assigned_to", "created_at", "id"], unique=False
+        "ix_incidents_assigned_to",
+        "incidents",
+        ["tenant", "assigned_to", "facets", "created_at", "id", "updated_at", "source", "assigned_team"],
+        unique=False,
     )
-    op.create_index("ix_incidents_category", "incidents", ["tenant", "category", "created_at", "id"], unique=False)
-    op.create_index("ix_incidents_created", "incidents", ["tenant", "created_at", "id"], unique=False)
+    op.create_index(
+        "ix_incidents_created",
+        "incidents",
+        ["tenant", "created_at", "id", "facets", "updated_at", "source", "assigned_team", "assigned_to"],
+        unique=False,
+    )
     op.create_index(
         "ix_incidents_ended",
         "incidents",
@@ -227,23 +238,49 @@ def upgrade() -> None:
         postgresql_where=sa.text("ended_at IS NOT NULL"),
     )
     op.create_index(
-        "ix_incidents_environment", "incidents", ["tenant", "environment", "created_at", "id"], unique=False
+        "ix_incidents_facets",
+        "incidents",
+        ["tenant", "facets", "created_at", "id", "updated_at"],
+        unique=False,
     )
-    op.create_index("ix_incidents_fingerprint", "incidents", ["tenant", "fingerprint", "created_at"], unique=False)
-    op.create_index("ix_incidents_last_event", "incidents", ["tenant", "last_event_at", "id"], unique=False)
-    op.create_index("ix_incidents_number", "incidents", ["number"], unique=False)
+    op.create_index(
+        "ix_incidents_fingerprint",
+        "incidents",
+        ["tenant", "fingerprint", "created_at"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_incidents_last_event",
+        "incidents",
+        ["tenant", "last_event_at", "id"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_incidents_number",
+        "incidents",
+        ["number"],
+        unique=False,
+    )
     op.create_index(
         "ix_incidents_open",
         "incidents",
-        ["tenant", "is_open", "id"],
+        ["tenant", "is_open", "id", "severity", "facets", "created_at", "last_event_at", "updated_at", "source", "assigned_team", "assigned_to"],
         unique=False,
         sqlite_where=sa.text("is_open = 1"),
         postgresql_where=sa.text("is_open"),
     )
-    op.create_index("ix_incidents_severity", "incidents", ["tenant", "severity", "created_at", "id"], unique=False)
-    op.create_index("ix_incidents_source", "incidents", ["tenant", "source", "created_at", "id"], unique=False)
-    op.create_index("ix_incidents_status", "incidents", ["tenant", "status", "created_at", "id"], unique=False)
-    op.create_index("ix_incidents_updated", "incidents", ["tenant", "updated_at", "id"], unique=False)
+    op.create_index(
+        "ix_incidents_source",
+        "incidents",
+        ["tenant", "source", "facets", "created_at", "id", "updated_at", "assigned_team", "assigned_to"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_incidents_updated",
+        "incidents",
+        ["tenant", "updated_at", "id", "facets", "created_at", "source", "assigned_team", "assigned_to"],
+        unique=False,
+    )
     op.create_index(
         "uq_incidents_open_fingerprint",
         "incidents",
@@ -277,6 +314,7 @@ def upgrade() -> None:
         sa.Column("contact", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("stage", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("reason", TEXT, nullable=False),
+        sa.Column("note", TEXT, nullable=False),
         sa.Column("state", TEXT, nullable=False),
         sa.Column("is_pending", sa.Boolean(), nullable=False),
         sa.Column("attempts", sa.Integer(), autoincrement=False, nullable=False),
