@@ -132,13 +132,13 @@ class KillNine:
     # -- the load
 
     async def _client(self) -> None:
-        steps = [self._single, self._batch, self._send_again, self._look, self._act]
+        steps = [self._single, self._batch, self._send_again, self._look, self._act, self._storm]
         while not self._over:
             await self._up.wait()
-            (step,) = self.chance.choices(steps, [40, 15, 15, 15, 15])
+            (step,) = self.chance.choices(steps, [40, 15, 15, 15, 15, 3])
             async with self._http() as http:
                 with contextlib.suppress(httpx2.TransportError):
-                    for _ in range(20):
+                    for _ in range(20 if step != self._storm else 2):
                         await step(http)
                         if self._over or not self._up.is_set():
                             break
@@ -171,6 +171,10 @@ class KillNine:
     async def _batch(self, http: httpx2.AsyncClient) -> None:
         events = [self.ledger.an_event(SHARE_OF_NEW) for _ in range(self.chance.randint(2, 15))]
         await self._post_batch(http, events)
+
+    async def _storm(self, http: httpx2.AsyncClient) -> None:
+        """Hundreds of repeats at once, so that large batches are in work when the process is killed."""
+        await self._post_batch(http, [self.ledger.an_event(0.0) for _ in range(200)])
 
     async def _post_batch(self, http: httpx2.AsyncClient, events: Sequence[Sent]) -> None:
         before = [event.answered for event in events]

@@ -12,7 +12,7 @@ SECONDS = float(os.environ.get("CHAOS_SECONDS", "30"))
 SEED = os.environ.get("CHAOS_SEED")
 
 
-@pytest.mark.requirement("ING-06")
+@pytest.mark.requirement("ING-05")
 @pytest.mark.requirement("ING-08")
 @pytest.mark.requirement("REL-03")
 @pytest.mark.requirement("REL-05")

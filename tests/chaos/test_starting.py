@@ -66,7 +66,6 @@ def test_a_second_process_on_the_same_folder_is_refused_and_the_first_goes_on(tm
         assert first.stop() == 0
 
 
-@pytest.mark.requirement("ING-06")
 @pytest.mark.requirement("ING-08")
 @pytest.mark.timeout(180)
 def test_a_long_backlog_is_known_at_once_and_its_ids_are_not_given_again(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Disk full, database locked or unwritable: nothing accepted is lost, ``/ready`` says so, and it recovers by itself."""
 
 import resource
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -157,6 +158,22 @@ def test_a_database_that_cannot_be_written_is_waited_for(tmp_path: Path) -> None
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
         server.until("nothing is degraded", lambda: readiness(server) == (200, []))
         all_there(server, names)
+
+
+@pytest.mark.requirement("ING-08")
+def test_nothing_is_accepted_into_a_deleted_folder(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, config_yaml()) as server:
+        accepted(server, "before")
+        drained(server)
+        shutil.rmtree(server.data / "journal")
+        said_properly(server.post(EVENTS, a_document()), "journal_unwritable")
+        server.until("it says that it is not ready", lambda: readiness(server) == (503, ["journal"]))
+        (server.data / "journal").mkdir(mode=0o700)
+        server.until("it is ready again", lambda: readiness(server) == (200, []))
+        accepted(server, "after")
+        server.kill9()
+        server.restart()
+        all_there(server, ["before", "after"])
 
 
 def _fill(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What an earlier process accepted and did not work off: known again before the first request (ING-08)."""
+"""What an earlier process accepted and did not work off: known again before the first request (ING-05, ING-08)."""
 
 from collections import deque
 
