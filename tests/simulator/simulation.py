@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from llm_incident_manager.app.house import House
+from llm_incident_manager.app.waiting_records import WaitingRecords
 from llm_incident_manager.bus.memory import MemoryBus
 from llm_incident_manager.clock import ManualClock
 from llm_incident_manager.domain.incidents.decide import ResolutionGiven
@@ -28,7 +29,6 @@ from llm_incident_manager.engine.context import Context
 from llm_incident_manager.errors import Conflict, Forbidden, Invalid, NotFound, RateLimited, StaleVersion, Unavailable
 from llm_incident_manager.ids import CountingIds, IncidentNumbers
 from llm_incident_manager.journal.journal import Journal
-from llm_incident_manager.journal.record import Record
 from llm_incident_manager.storage.schema import SCHEMA
 from llm_incident_manager.storage.store import SqlStore, open_store
 from tests.simulator.disk import MemoryDisk
@@ -121,14 +121,14 @@ class Simulation:
         self.lives += 1
         self.life = Life()
         numbers = IncidentNumbers()
-
-        def seen(record: Record) -> None:
-            if record.incident_id is not None:
-                numbers.seen(record.incident_id)
-
+        waiting = WaitingRecords(numbers)
         self.journal: Journal | None = None
         self.journal = Journal.open(
-            FOLDER, disk=self.disk, clock=self.clock, segment_bytes=self.chance.choice([2000, 60_000]), seen=seen
+            FOLDER,
+            disk=self.disk,
+            clock=self.clock,
+            segment_bytes=self.chance.choice([2000, 60_000]),
+            seen=waiting.remember,
         )
         self.house = House(
             store=TroubledStore(self.store, self.trouble, self.life),
@@ -142,7 +142,10 @@ class Simulation:
             render=_rendered,
             jitter=self.chance.random,
         )
+        # In real time nobody waits here: a seed must replay.
+        self.house.untriaged._patience = 0.0
         await self.house.recall()
+        waiting.recall(self.house)
         if self.chance.random() < 0.8:
             await self.house.warm()
 
@@ -245,6 +248,9 @@ class Simulation:
     async def _storm(self) -> None:
         several = [self._event() for _ in range(self.chance.randint(2, 12))]
         several += self.chance.sample(several, 2)
+        if self.chance.random() < 0.5:
+            await self._send_batch([each for each in several if each.tenant == several[0].tenant])
+            return
         await asyncio.gather(*(self._guarded(lambda each=each: self._send(each)) for each in several))
 
     def _event(self) -> Sent:
@@ -271,6 +277,14 @@ class Simulation:
     async def _send(self, event: Sent) -> None:
         receipt = await self.house.intake.accept(event.body, caller("sender", event.tenant, person=False))
         event.receipts.append(receipt)
+
+    async def _send_batch(self, events: list[Sent]) -> None:
+        body = b"[" + b",".join(event.body for event in events) + b"]"
+        answer = await self.house.intake.accept_batch(body, caller("sender", events[0].tenant, person=False))
+        for event, receipt in zip(events, answer.results, strict=True):
+            if receipt.status == "rejected":
+                continue
+            event.receipts.append(receipt)
 
     # -- people
 

@@ -9,8 +9,10 @@ from typing import Any
 import msgspec
 
 from llm_incident_manager.app.house import House
+from llm_incident_manager.app.waiting_records import WaitingRecords
 from llm_incident_manager.bus.memory import MemoryBus
 from llm_incident_manager.clock import ManualClock
+from llm_incident_manager.domain.escalation.timer import Timer
 from llm_incident_manager.domain.incidents.changes import ChangeSet
 from llm_incident_manager.domain.incidents.incident import Actor, Incident
 from llm_incident_manager.domain.notifications.message import Contact, Delivered, Message, Outcome
@@ -133,11 +135,8 @@ class Story:
     async def boot(self) -> None:
         """Start the process (again): only the journal and the store are what they were."""
         numbers = IncidentNumbers()
-        self.journal = Journal.open(
-            self._folder / "journal",
-            clock=self.clock,
-            seen=lambda record: numbers.seen(record.incident_id) if record.incident_id else None,
-        )
+        waiting = WaitingRecords(numbers)
+        self.journal = Journal.open(self._folder / "journal", clock=self.clock, seen=waiting.remember)
         self.house = House(
             store=self.store,
             journal=self.journal,
@@ -151,6 +150,7 @@ class Story:
             jitter=random.Random(7).random,
         )
         await self.house.recall()
+        waiting.recall(self.house)
         await self.house.warm()
 
     async def restart(self) -> None:
@@ -238,6 +238,12 @@ class Story:
         """Return the page ledger of the incident."""
         assert incident_id is not None
         return await self.store.read(tenant, lambda tx: tx.notifications.of_incident(incident_id))
+
+    async def timers_of(self, incident_id: str | None, tenant: str = "default") -> list[Timer]:
+        """Return what the incident waits for, by kind."""
+        assert incident_id is not None
+        found = await self.store.read(tenant, lambda tx: tx.timers.of_incident(incident_id))
+        return sorted(found, key=lambda timer: timer.kind)
 
     async def bring_to(self, incident_id: str | None, status: str, who: str = "ana") -> None:
         """Take the incident to ``status`` by people's actions, and forget the pages on the way."""
