@@ -206,7 +206,7 @@ class Respond:
             try:
                 return await self._transact(caller, work)
             except Conflict as conflict:
-                if conflict.code != "conflict":
+                if conflict.code not in ("conflict", "version_conflict"):
                     raise
         return await self._transact(caller, work)
 
