@@ -72,7 +72,9 @@ class ServerProcess:
         if config_yaml is not None:
             (folder / "config.yaml").write_text(config_yaml)
             own["CONFIG_FILE"] = str(folder / "config.yaml")
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH") if name in os.environ}
+        kept = {
+            name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH") if name in os.environ
+        }
         self.env = kept | own | dict(env or {})
 
     # -- its life
