@@ -90,7 +90,10 @@ def _on_channels(
 ) -> list[PlannedPage]:
     pages: list[PlannedPage] = []
     for recipient in recipients:
-        if not channels:
+        if not channels and not recipient.contacts:
+            why = f"{recipient.name} has no contacts"
+            pages.append(_skipped(target, recipient.key, "", stage, why, reach, recipient.name))
+        elif not channels:
             pages += _contacts(target, recipient, None, stage, reach)
     own = next((each for each in recipients if each.key.startswith("team:")), None)
     for channel in channels:
