@@ -133,6 +133,18 @@ def test_a_locked_database_does_not_hold_it_up(tmp_path: Path) -> None:
         print(f"stopped in {took:.1f} s with a locked database")
 
 
+def test_told_to_stop_while_it_starts_it_stops_as_properly(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path, config_yaml())
+    try:
+        server.start(wait=False)
+        server.until("it has begun to start", server.data.exists)
+        server.terminate()
+        stopped(server)
+        assert "listens on" not in server.log
+    finally:
+        server.kill9()
+
+
 def _attempted(server: ServerProcess) -> float:
     text = server.get("/metrics").body.decode()
     return sum(float(each) for each in re.findall(r"^notifications_attempted_total\{.*\} (\S+)$", text, re.MULTILINE))

@@ -34,13 +34,16 @@ from llm_incident_manager.engine.documents.apply import Difference
 from llm_incident_manager.engine.keys import make_first_key
 from llm_incident_manager.engine.messages.render import renderer
 from llm_incident_manager.engine.settings import SettingsMemory
+from llm_incident_manager.engine.tenants import Tenants
 from llm_incident_manager.enrichers.registry import enricher_specs
+from llm_incident_manager.errors import Unavailable
 from llm_incident_manager.ids import IdSource, IncidentNumbers
 from llm_incident_manager.journal.journal import Journal
 from llm_incident_manager.storage.migrate import migrate
 from llm_incident_manager.storage.store import open_store
 
 log = structlog.get_logger("serve")
+LAST_WORDS_SECONDS = 2.0
 STOP_SECONDS = 9.0
 """After SIGTERM the process is gone within 10 s; what was not worked off waits in the journal."""
 
@@ -88,6 +91,7 @@ class Server:
         foreign = config.database is DatabaseType.POSTGRESQL and isinstance(self.clock, SystemClock)
         store = open_store(url, clock=None if foreign else self.clock)
         self._stack.push_async_callback(store.close)
+        await Tenants(store).ensure(["default", *read.tenants])
         await self.file.apply(store, read)
         numbers = IncidentNumbers()
         waiting = WaitingRecords(numbers)
@@ -174,28 +178,38 @@ class Server:
         self.apis.stopping.set()
         await self._http.stop()
         self.loops.stop()
+        late: set[asyncio.Task[None]] = set()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=3.0)
             for task in late:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.apis.close()
+        if not late and "database" not in self.loops.degraded:
+            await self._last_words()
         await self._stack.aclose()
         log.info("stopped")
+
+    async def _last_words(self) -> None:
+        """Write what is nice to have; a database that hangs must not cost the time to end properly."""
+        try:
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                await self.apis.close()
+        except (TimeoutError, Unavailable):
+            log.warning("not_sealed_at_the_end")
 
 
 async def serve(config: ServerConfig, *, clock: Clock | None = None, announce: bool = True) -> None:
     """Run until SIGTERM or SIGINT; SIGHUP reloads the config file."""
     configure_logs(config.log_level)
     server = Server(config, clock=clock)
-    await server.start()
-    settle()
-    if announce:
-        _announce(server)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, ended.set)
+        loop.add_signal_handler(each, ended.set)  # before it starts: told to stop meanwhile, it stops as properly
+    await server.start()
+    settle()
+    if announce and not ended.is_set():
+        _announce(server)
     reloads: set[asyncio.Task[None]] = set()
 
     def reload() -> None:
