@@ -1,9 +1,10 @@
 """Lists of incidents: every filter, every order, cursors that neither lose nor repeat."""
 
 from datetime import timedelta
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
+import msgspec
 import pytest
 
 from llm_incident_manager.domain.events.event import Resource
@@ -175,3 +176,62 @@ async def test_counts_are_of_the_open_by_severity_and_of_all_by_status(store: Sq
     await put(store, *a_mixture())
     counted = await store.read(T, lambda tx: tx.incidents.counts())
     assert counted == {"severity": {str(each): 4 for each in Severity}, "status": {str(each): 5 for each in Status}}
+
+
+async def test_a_text_search_reads_on_behind_what_it_has_read(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "TOTAL_LIMIT", 0)
+    monkeypatch.setattr(searching, "READ_LIMIT", 7)
+    mixture = [each for number in range(5) for each in (an_incident(title=f"needle {number}"), *a_mixture()[:6])]
+    await put(store, *mixture)
+    for sort in searching.SORTS:
+        found = await walked(store, sort=sort, limit=2, text="NEEDLE", needs="ana")
+        assert sorted(each.title for each in found) == [f"needle {number}" for number in range(5)], sort
+    first = await search(store, text="needle", limit=50)
+    assert first.total_at_least
+    assert first.next_cursor is not None
+    assert await walked(store, text="nowhere") == []
+
+
+async def test_a_complete_id_finds_its_incident_alone(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    hit = an_incident()
+    await put(store, hit, *a_mixture())
+    for limit in (10_000, 0):
+        monkeypatch.setattr(searching, "TOTAL_LIMIT", limit)
+        assert await found(store, text=hit.id.lower()) == {hit.id}
+        assert await found(store, text=hit.id, severity=(Severity.P4,)) == set()
+
+
+async def test_every_pair_of_filters_finds_what_both_find(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    choices: list[dict[str, Any]] = [
+        {"severity": (Severity.P0, Severity.P3)},
+        {"status": (Status.ESCALATED, Status.CLOSED)},
+        {"category": (Category.COST,)},
+        {"environment": (Environment.QA,)},
+        {"source": ("edge", "shield")},
+        {"assigned_team": ("platform",)},
+        {"assigned_to": ("ana",)},
+        {"tags": (("zone", "eu"),)},
+        {"start": NOON, "end": NOON + timedelta(minutes=5)},
+        {"open_only": True},
+        {"text": "odd"},
+    ]
+    mixture = [
+        msgspec.structs.replace(
+            each,
+            title="odd" if number % 2 else "even",
+            category=Category.COST if number % 3 else Category.SECURITY,
+            environment=Environment.QA if number % 5 else None,
+            source=("edge", "shield", "grafana")[number % 3],
+            assigned_team="platform" if number % 4 < 3 else None,
+            tags={"zone": "eu"} if number % 7 < 4 else {},
+        )
+        for number, each in enumerate(a_mixture())
+    ]
+    await put(store, *mixture)
+    for limit, fewest in ((10_000, 30_000), (0, 30_000), (0, 0)):
+        monkeypatch.setattr(searching, "TOTAL_LIMIT", limit)
+        monkeypatch.setattr(searching, "LEAD_LIMIT", fewest)
+        alone = [await found(store, **choice) for choice in choices]
+        assert all(alone)
+        for (first, one), (second, other) in combinations(zip(choices, alone, strict=True), 2):
+            assert await found(store, **first, **second) == one & other, (first, second)

@@ -16,9 +16,7 @@ from llm_incident_manager.domain.vocabulary import Action, Scope, Status
 from llm_incident_manager.engine.audit import Audit
 from llm_incident_manager.engine.checkpoints import Checkpoints
 from llm_incident_manager.engine.proof.export import checkpoint_line, verify_export
-from llm_incident_manager.engine.proof.removals import AUDIT_PRUNED, INCIDENTS_PRUNED
 from llm_incident_manager.errors import Forbidden, Invalid, NotFound
-from llm_incident_manager.storage import retention
 from llm_incident_manager.storage.schema import AUDIT_HEADS, AUDIT_LOG, CHECKPOINTS, INCIDENTS
 from llm_incident_manager.storage.schema import INCIDENT_BODIES as BODIES
 from llm_incident_manager.storage.schema import INCIDENT_CHANGES as CHANGES
@@ -284,10 +282,6 @@ async def test_what_retention_removed_is_no_fault(world: AuditWorld) -> None:
         await world.audit.page(world.admin(), incident=incident.id)
     assert (await world.verdict())["first_fault"] is None
     assert verify_export(await world.exported(), against=before)["first_fault"] is None
-
-
-def test_the_store_names_removals_as_we_read_them() -> None:
-    assert (retention.INCIDENTS_PRUNED, retention.AUDIT_PRUNED) == (INCIDENTS_PRUNED, AUDIT_PRUNED)
 
 
 @pytest.mark.requirement("AUD-06")

@@ -75,6 +75,16 @@ def test_the_webhook_gets_exactly_the_documented_members() -> None:
     }
 
 
+@pytest.mark.requirement("NTF-02")
+def test_a_page_by_hand_says_what_the_person_noted() -> None:
+    message = rendered(an_incident(), reason="by_hand", note="Please look at the <gateway>\nnow")
+    assert "Note: Please look at the <gateway> now" in message.text.splitlines()
+    assert "Please look at the &lt;gateway&gt; now" in (message.html or "")
+    assert "Please look at the &lt;gateway&gt; now" in str(message.blocks)
+    assert message.payload["note"] == "Please look at the <gateway>\nnow"
+    assert "note" not in rendered(an_incident()).payload
+
+
 def test_a_late_page_says_how_late_and_when_it_happened() -> None:
     message = rendered(an_incident(), minutes=180)
     assert message.text.splitlines()[1] == "This page is 3 h late: it happened 3 h ago."

@@ -27,6 +27,7 @@ from llm_incident_manager.engine.identify import Identify
 from llm_incident_manager.engine.import_history import ImportHistory
 from llm_incident_manager.engine.keys import Keys
 from llm_incident_manager.engine.links import Links
+from llm_incident_manager.engine.memory import Identity
 from llm_incident_manager.engine.open_by_hand import OpenByHand
 from llm_incident_manager.engine.pages import Pages
 from llm_incident_manager.engine.query import Query
@@ -75,7 +76,7 @@ class Apis:
                 house.ids,
                 read_statuspage=read_history,
                 committed=house.committed,
-                counted=house.seen.add,
+                counted=self._imported,
             ),
             pages=Pages(store, house.context, house.channels, house.render, clock, house.ids),
             links=self.links,
@@ -95,6 +96,12 @@ class Apis:
         """Write down what the last minutes left: when keys were used, and a checkpoint over what changed."""
         await self.identify.flush_last_use()
         await self.checkpoints.make()
+
+    def _imported(self, identity: Identity, incident_id: str | None) -> None:
+        """Know the event again, and sign its incident's chain: looking back does not find what changed in the past."""
+        self._house.seen.add(identity, incident_id)
+        if incident_id is not None:
+            self.checkpoints.note_changed(identity[0], [incident_id])
 
     async def _configured(self, tenant: str) -> None:
         await self._house.settings.refresh(self._house.store)

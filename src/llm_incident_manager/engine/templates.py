@@ -24,7 +24,7 @@ VARIABLES = frozenset(
         *("resolution", "metadata", "event_type", "event_count", "event_metrics", "last_event_at", "snoozed_until"),
         *("imported", "allowed_actions", "ladder", "version"),
         *("incident", "dashboard_url", "incident_url", "notification_id", "notification_type", "level", "target"),
-        *("recipient", "reason", "late_seconds", "since", "lasted", "assigned_to_name"),
+        *("recipient", "reason", "note", "late_seconds", "since", "lasted", "assigned_to_name"),
     }
 )
 """What a template may read: the incident's own members, the whole ``incident``, and what is known of the page.

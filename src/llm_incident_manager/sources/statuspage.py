@@ -199,7 +199,7 @@ def _incident(
             "title": title,
             "description": description,
             "severity": severity.value,
-            "resource": {"type": "service", "id": page_id, "name": page_name[:512]},
+            "resource": {"type": "llm_provider", "id": page_id, "name": page_name[:512]},
             "tags": {"provider": page_name[:1024], "impact": str(word)},
             "labels": [component[:256] for component in components[:100]],
             "payload": {"impact": word, "components": list(components), "url": _url(given)},

@@ -10,7 +10,7 @@ from llm_incident_manager.errors import Conflict, NotFound
 from llm_incident_manager.storage.instants import instant, micros
 from llm_incident_manager.storage.pages import after, page_of
 from llm_incident_manager.storage.schema import CONFIGURATION, CONFIGURATION_REVISION
-from llm_incident_manager.storage.statements import insert
+from llm_incident_manager.storage.statements import TOTAL_LIMIT, insert
 
 _C = CONFIGURATION.c
 _TENANT: BindParameter[Any] = bindparam("of_tenant")
@@ -18,7 +18,10 @@ _OF_ID = (_C.tenant == _TENANT) & (_C.kind == bindparam("of_kind")) & (_C.id == 
 _ALL = select(CONFIGURATION).where(_C.tenant == _TENANT).order_by(_C.kind, _C.id)
 _GET = select(CONFIGURATION).where(_OF_ID)
 _PAGE = select(CONFIGURATION).where(_C.tenant == _TENANT, _C.kind == bindparam("of_kind"))
-_COUNT = select(func.count()).select_from(CONFIGURATION).where(_C.tenant == _TENANT, _C.kind == bindparam("of_kind"))
+# How many there are of a kind, counting no further than totals are exact.
+_COUNT = select(func.count()).select_from(
+    select(_C.id).where(_C.tenant == _TENANT, _C.kind == bindparam("of_kind")).limit(TOTAL_LIMIT).subquery()
+)
 # A new item, unless somebody was faster.
 _INSERT = insert(CONFIGURATION).on_conflict_do_nothing().returning(_C.version)
 # The next version of an item, unless somebody was faster.

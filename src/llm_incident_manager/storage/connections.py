@@ -62,7 +62,12 @@ def postgres_engine(url: URL, *, size: int) -> Engine:
             pool_timeout=10,
             pool_pre_ping=True,
             isolation_level="READ COMMITTED",
-            connect_args={"connect_timeout": _CONNECT_SECONDS, "application_name": "llm-incident-manager"},
+            connect_args={
+                "connect_timeout": _CONNECT_SECONDS,
+                "application_name": "llm-incident-manager",
+                # Compiling a statement takes longer than any of ours runs.
+                "options": "-c jit=off",
+            },
         )
     except ModuleNotFoundError as missing:
         raise Invalid(
@@ -103,7 +108,9 @@ def _write_ahead(cursor: Any) -> None:
         except sqlite3.OperationalError as fault:
             if "locked" not in str(fault) or time.monotonic() > last:
                 raise
-            time.sleep(0.01)
+        # An exclusive lock is waited for, as long as the connection's time-out says.
+        cursor.execute("BEGIN EXCLUSIVE")
+        cursor.execute("COMMIT")
 
 
 def _begin_immediate(connection: Connection) -> None:

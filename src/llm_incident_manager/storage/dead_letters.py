@@ -11,7 +11,7 @@ from llm_incident_manager.errors import NotFound
 from llm_incident_manager.storage.instants import instant, micros
 from llm_incident_manager.storage.pages import after, page_of
 from llm_incident_manager.storage.schema import DEAD_LETTERS
-from llm_incident_manager.storage.statements import insert
+from llm_incident_manager.storage.statements import TOTAL_LIMIT, insert
 
 _TENANT: BindParameter[Any] = bindparam("of_tenant")
 _OF_ID = (DEAD_LETTERS.c.tenant == _TENANT) & (DEAD_LETTERS.c.id == bindparam("of_id"))
@@ -25,7 +25,10 @@ _SAVE = _INSERT.on_conflict_do_update(
 )
 _GET = select(DEAD_LETTERS).where(_OF_ID)
 _DELETE = delete(DEAD_LETTERS).where(_OF_ID)
-_COUNT = select(func.count()).select_from(DEAD_LETTERS).where(DEAD_LETTERS.c.tenant == _TENANT)
+# How many there are, counting no further than totals are exact.
+_COUNT = select(func.count()).select_from(
+    select(DEAD_LETTERS.c.id).where(DEAD_LETTERS.c.tenant == _TENANT).limit(TOTAL_LIMIT).subquery()
+)
 # The newest first.
 _PAGE = select(DEAD_LETTERS).where(DEAD_LETTERS.c.tenant == _TENANT)
 _ORDER = (DEAD_LETTERS.c.at, DEAD_LETTERS.c.id)

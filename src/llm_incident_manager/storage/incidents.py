@@ -36,6 +36,19 @@ _STORED = select(INCIDENTS.c.id, INCIDENTS.c.version, INCIDENTS.c.head, INCIDENT
 
 # Incidents by id.
 _BY_ID = _STORED.where(INCIDENTS.c.tenant == _TENANT, INCIDENTS.c.id.in_(_IDS))
+# Makes others wait who want to change the incident too.
+_LOCK = (
+    select(INCIDENTS.c.version)
+    .where(INCIDENTS.c.tenant == _TENANT, INCIDENTS.c.id == bindparam("of_id"))
+    .with_for_update()
+)
+# The same for the open incident of each fingerprint, in one order on every node.
+_LOCK_OPEN = (
+    select(INCIDENTS.c.version)
+    .where(INCIDENTS.c.tenant == _TENANT, INCIDENTS.c.is_open, INCIDENTS.c.fingerprint.in_(_FINGERPRINTS))
+    .order_by(INCIDENTS.c.fingerprint)
+    .with_for_update()
+)
 # The open incident of each fingerprint.
 _OPEN = _STORED.where(INCIDENTS.c.tenant == _TENANT, INCIDENTS.c.is_open, INCIDENTS.c.fingerprint.in_(_FINGERPRINTS))
 # What reserved ids stand for.
@@ -101,13 +114,18 @@ _DECODER = msgspec.json.Decoder(Incident)
 class SqlIncidents:
     """The incidents of one tenant in one transaction."""
 
-    def __init__(self, connection: Connection, tenant: str) -> None:
+    def __init__(self, connection: Connection, tenant: str, *, locks: bool = False) -> None:
         self._connection = connection
         self._tenant = tenant
+        self._locks = locks
         # Digests of what this transaction has read, so that appending needs no second look.
         self._heads: dict[tuple[str, int], bytes] = {}
 
     def get(self, incident_id: str) -> Incident:
+        """Return the incident; nobody else changes it until a write transaction ends. Raises NotFound."""
+        if self._locks:
+            # A statement of its own: what follows sees what whoever held the lock has written.
+            self._connection.execute(_LOCK, {"of_tenant": self._tenant, "of_id": incident_id})
         found = self.get_many([incident_id]).get(incident_id)
         if found is None:
             raise NotFound(f"there is no incident {incident_id}", incident_id=incident_id)
@@ -129,9 +147,13 @@ class SqlIncidents:
         return found
 
     def open_by_fingerprint(self, fingerprints: Iterable[str]) -> dict[str, Incident]:
+        """Return what is open by fingerprint; nobody else changes it until a write transaction ends."""
         found = {}
-        for piece in pieces(list(dict.fromkeys(fingerprints))):
-            rows = self._connection.execute(_OPEN, {"of_tenant": self._tenant, "fingerprints": piece})
+        for piece in pieces(sorted(set(fingerprints))):
+            wanted = {"of_tenant": self._tenant, "fingerprints": piece}
+            if self._locks:
+                self._connection.execute(_LOCK_OPEN, wanted)
+            rows = self._connection.execute(_OPEN, wanted)
             for row in rows:
                 incident = self._decoded(row)
                 found[incident.fingerprint] = incident

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, func, select, tuple_
 
 from llm_incident_manager.domain.incidents.incident import SYSTEM
+from llm_incident_manager.engine.proof.removals import AUDIT_PRUNED, INCIDENTS_PRUNED
 from llm_incident_manager.storage.audit import SqlAudit
 from llm_incident_manager.storage.instants import micros
 from llm_incident_manager.storage.schema import (
@@ -62,11 +63,6 @@ _FIRST_LINKS = (
 _DELETE_LINKS = delete(AUDIT_LOG).where(
     AUDIT_LOG.c.tenant == bindparam("of_tenant"), AUDIT_LOG.c.version <= bindparam("version")
 )
-
-INCIDENTS_PRUNED = "incidents_pruned"
-"""Names (id, version, digest in hex) of the chains that retention removed."""
-AUDIT_PRUNED = "audit_pruned"
-"""Names the version and digest of the last link that retention removed from the tenant's chain."""
 
 
 def prune(connection: Connection, now: datetime, what: What, before: datetime, limit: int) -> int:

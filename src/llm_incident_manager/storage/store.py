@@ -102,11 +102,13 @@ class SqlStore:
     def _run(self, engine: Engine, work: Work[T]) -> T:
         if self._closed and self._write_lanes is None:
             raise Unavailable("the store is closed", code="database_unavailable")
+        # SQLite has one writer; on PostgreSQL rows are locked, and only by those who may write.
+        locks = engine is self._writer and engine.dialect.name == "postgresql"
         attempt = 1
         while True:
             try:
                 with engine.connect() as connection, connection.begin() as transaction:
-                    result = work(SqlSystemTransaction(connection, self._tell_time))
+                    result = work(SqlSystemTransaction(connection, self._tell_time, locks=locks))
                     if engine is self._reader and engine is not self._writer:
                         transaction.rollback()
                     return result

@@ -23,10 +23,16 @@ from llm_incident_manager.storage.timers import SqlTimers
 
 
 class SqlSystemTransaction:
-    """One transaction over all tenants. The time is asked for once, when somebody first wants to know it."""
+    """One transaction over all tenants. The time is asked for once, when somebody first wants to know it.
 
-    def __init__(self, connection: Connection, tell_time: Callable[[Connection], datetime]) -> None:
+    ``locks``: others write at the same time, so an incident that is read in order to change it is locked first.
+    """
+
+    def __init__(
+        self, connection: Connection, tell_time: Callable[[Connection], datetime], *, locks: bool = False
+    ) -> None:
         self._connection = connection
+        self.locks = locks
         self._tell_time = tell_time
         self._bound: dict[str, SqlTransaction] = {}
 
@@ -139,7 +145,7 @@ class SqlTransaction:
 
     @cached_property
     def incidents(self) -> SqlIncidents:
-        return SqlIncidents(self._connection, self.tenant)
+        return SqlIncidents(self._connection, self.tenant, locks=self._whole.locks)
 
     @cached_property
     def events(self) -> SqlEvents:

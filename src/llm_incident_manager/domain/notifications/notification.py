@@ -28,8 +28,8 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     """One page to one recipient on one channel. Contacts are looked up when it is sent, so no address is stored.
 
     ``contact`` is the index among the recipient's contacts of that channel; ``stage`` 0 is the level's own channels,
-    1 the recipient's other contacts, 2 and up the target's fallbacks. ``planned_at`` is when it was due. ``note`` is what
-    the person who paged by hand wants to say.
+    1 the recipient's other contacts, 2 and up the target's fallbacks. ``planned_at`` is when it was due. ``note`` is
+    what the person who paged by hand wants to say.
     """
 
     id: str

@@ -83,8 +83,11 @@ def mrkdwn(text: str, limit: int) -> str:
 
 
 def webhook_payload(told: Telling, notification: Notification, incident: Incident) -> dict[str, Any]:
-    """Return the body of a webhook page (interfaces, "A webhook page"); ``reason`` is the ledger's own word."""
-    return {
+    """Return the body of a webhook page (interfaces, "A webhook page"); ``reason`` is the ledger's own word.
+
+    A page by hand that came with a note has it as ``note``; no other page has that member.
+    """
+    document = {
         "type": notification.type.value,
         "notification_id": notification.id,
         "incident": incident_document(incident),
@@ -94,6 +97,7 @@ def webhook_payload(told: Telling, notification: Notification, incident: Inciden
         "late_seconds": told.late_seconds,
         "dashboard_url": told.link,
     }
+    return document | {"note": notification.note} if notification.note else document
 
 
 def _field(fact: Fact) -> dict[str, Any]:

@@ -77,6 +77,8 @@ def _facts(notification: Notification, incident: Incident, context: Context, at:
     if notification.reason == "test":
         return [Fact("Why you", reason_words(notification.reason))]
     facts = [_hits(incident)]
+    if note := one_line(notification.note, 500):
+        facts.insert(0, Fact("Note", note))
     if impact := one_line(incident.impact, 300):
         facts.append(Fact("Impact", impact))
     seen = times(incident.event_count)

@@ -42,6 +42,7 @@ def variables_of(
         "target": notification.target,
         "recipient": notification.recipient_name or notification.recipient,
         "reason": reason_words(notification.reason),
+        "note": one_line(notification.note, 500),
         "late_seconds": told.late_seconds,
         "since": instant(incident.created_at),
         "lasted": duration(lasted),
