@@ -18,7 +18,7 @@ from llm_incident_manager.domain.incidents.evolve import evolve, replay
 from llm_incident_manager.domain.incidents.incident import SYSTEM, Actor, Incident
 from llm_incident_manager.domain.incidents.ladder import StepKind
 from llm_incident_manager.domain.notifications.notification import DeliveryState, Notification
-from llm_incident_manager.domain.vocabulary import Action, ActorType, NotificationType, Status
+from llm_incident_manager.domain.vocabulary import Action, ActorType, NotificationType, Severity, Status
 from llm_incident_manager.engine.ports import Transaction
 from llm_incident_manager.engine.rows import IncidentFilter
 from tests.simulator.simulation import Simulation
@@ -146,6 +146,9 @@ def _pages(run: Simulation, story: Story) -> Iterator[str]:
         if isinstance(change, PeopleTold)
         for page in change.pages
     }
+    if not planned and _opened_severity(story) is not Severity.P4:
+        yield "nobody was to be told of it"
+    yield from _end(story)
     rows = {row.id: row for row in story.rows}
     if rows.keys() != planned.keys():
         yield f"pages planned and in the ledger differ: {rows.keys() ^ planned.keys()}"
@@ -162,6 +165,28 @@ def _pages(run: Simulation, story: Story) -> Iterator[str]:
     for row in story.rows:
         seen = attempts[row.id]
         yield from _page(run, row, seen, planned.get(row.id, 0), ends)
+
+
+def _opened_severity(story: Story) -> Severity:
+    return evolve(None, story.history[0]).severity
+
+
+def _end(story: Story) -> Iterator[str]:
+    """Whoever heard of an incident that has ended is to hear of its end, on the same channel (NTF-04)."""
+    ended = story.incident.resolved_at
+    if story.incident.is_open or ended is None:
+        return
+    heard, informed = set(), set()
+    for row in story.rows:
+        contact = (row.recipient, row.channel, row.contact)
+        if row.type is not NotificationType.RESOLVED and row.state is DeliveryState.DELIVERED:
+            heard.add(contact)
+        elif row.type is NotificationType.RESOLVED and row.planned_at >= ended:
+            informed.add(contact)
+    if heard - informed:
+        yield f"{sorted(heard - informed)} never heard of its end"
+    if informed - heard:
+        yield f"{sorted(informed - heard)} heard of an end, and of nothing before"
 
 
 def _takes(change: Change, by: Actor) -> bool:

@@ -1,0 +1,147 @@
+"""``python -m tests.soak``: the long proof, within an hour. It writes what was run and found to docs/soak.md."""
+
+import argparse
+import multiprocessing
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from tests.simulator.seeds import Outcome, run_seeds
+
+ROOT = Path(__file__).parent.parent
+REPORT = ROOT / "docs" / "soak.md"
+PIECE = 25
+"""Seeds that one process runs before it says how it went."""
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One part of the proof: what was run, how much of it, and what came out."""
+
+    name: str
+    amount: str
+    seconds: float
+    result: str
+    passed: bool
+
+
+def simulate(seeds: int, first: int, workers: int) -> Part:
+    """Run the simulator over all cores with a line that shows how far it is; the first fault of each piece is kept."""
+    started = time.monotonic()
+    done, wrong = 0, list[Outcome]()
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        pieces = [
+            pool.submit(run_seeds, at, until=float("inf"), most=min(PIECE, first + seeds - at))
+            for at in range(first, first + seeds, PIECE)
+        ]
+        for piece in as_completed(pieces):
+            outcome = piece.result()
+            done += outcome.seeds
+            if outcome.faults:
+                wrong.append(outcome)
+                print(f"\n{outcome.sentence}")
+            rate = done / (time.monotonic() - started)
+            print(f"\rsimulator: {done:,} of {seeds:,} seeds, {rate:.1f}/s, {len(wrong)} wrong", end="", flush=True)
+    print()
+    replay = ", ".join(str(outcome.seed) for outcome in wrong)
+    return Part(
+        name="simulator",
+        amount=f"{done:,} seeds from {first}",
+        seconds=time.monotonic() - started,
+        result=f"seeds {replay} are wrong" if wrong else "nothing is wrong",
+        passed=not wrong,
+    )
+
+
+def run_tests(name: str, amount: str, paths: list[str], longer: Mapping[str, str]) -> Part:
+    """Run tests with settings that make them longer than in ``make test``."""
+    print(f"{name}: {amount}")
+    started = time.monotonic()
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "timeout=3600", *paths]
+    ended = subprocess.run(command, cwd=ROOT, env={**os.environ, **longer}, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        print(ended.stdout[-4000:])
+    last = ended.stdout.splitlines()[-1] if ended.stdout else ""
+    summary = re.findall(r"\d+ (?:passed|failed|error|errors|skipped)", last)
+    return Part(
+        name=name,
+        amount=amount,
+        seconds=time.monotonic() - started,
+        result=", ".join(summary) or "did not run",
+        passed=ended.returncode == 0,
+    )
+
+
+def report(parts: list[Part]) -> str:
+    """Return the document: when, what of, on what, and each part's figures."""
+    commit = _git("rev-parse", "--short", "HEAD")
+    changed = " with changes that are not committed" if _git("status", "--porcelain", "--", "src", "tests") else ""
+    rows = "\n".join(
+        f"| {part.name} | {part.amount} | {part.seconds:,.0f} s | {_verdict(part)}: {part.result} |" for part in parts
+    )
+    return f"""# The long proof
+
+Written by `make soak`; the last run, as it was. `make test` runs shorter versions of the same.
+
+- Date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC
+- Commit: {commit}{changed}
+- Python {platform.python_version()}, {os.cpu_count()} cores ({platform.machine()})
+
+| part | how much | how long | result |
+|---|---|---|---|
+{rows}
+
+The simulator runs the whole engine under a clock of its own, with crashes, losses of power, a refusing database and
+disk, and failing channels, all drawn from one seed: `python -m tests.simulator --only --seed N` replays it. What it
+checks stands in `tests/simulator/checks.py`; `tests/simulator/mutations.py` lists five guarantees that it must see
+broken.
+"""
+
+
+def main() -> int:
+    """Run every part, or those that are named; the exit code is 1 where one failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=10_000, help="of the simulator")
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
+    parser.add_argument("--factor", type=int, default=10, help="how much longer the random tests are")
+    parser.add_argument("--kills", type=int, default=200, help="of a real process")
+    parser.add_argument("--parts", nargs="+", default=["simulator", "properties", "chaos"], help="which parts")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes of the simulator")
+    asked = parser.parse_args()
+    parts: list[Part] = []
+    if "simulator" in asked.parts:
+        parts.append(simulate(asked.seeds, asked.first, asked.workers))
+    if "properties" in asked.parts:
+        longer = {"PROPERTY_FACTOR": str(asked.factor)}
+        parts.append(run_tests("properties", f"{asked.factor} × the examples", ["tests/properties"], longer))
+    if "chaos" in asked.parts:
+        longer = {
+            "CHAOS_KILLS": str(asked.kills),
+            "CHAOS_SECONDS": str(3 * asked.kills),
+            "JOURNAL_KILL_SECONDS": str(12 * asked.factor),
+        }
+        paths = ["tests/chaos/test_kill_nine.py", "tests/chaos/test_journal_crash.py"]
+        parts.append(run_tests("chaos", f"{asked.kills} kills of a real process", paths, longer))
+    REPORT.write_text(report(parts))
+    print(f"written to {REPORT.relative_to(ROOT)}")
+    return int(not all(part.passed for part in parts))
+
+
+def _verdict(part: Part) -> str:
+    return "passed" if part.passed else "**failed**"
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
