@@ -91,8 +91,8 @@ class Server:
         foreign = config.database is DatabaseType.POSTGRESQL and isinstance(self.clock, SystemClock)
         store = open_store(url, clock=None if foreign else self.clock)
         self._stack.push_async_callback(store.close)
-        await Tenants(store).ensure(["default", *read.tenants])
         await self.file.apply(store, read)
+        await Tenants(store).ensure(["default", *read.tenants])
         numbers = IncidentNumbers()
         waiting = WaitingRecords(numbers)
         journal = Journal.open(
