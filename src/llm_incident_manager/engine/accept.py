@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 import msgspec
+import structlog
 
 from llm_incident_manager.clock import Clock
 from llm_incident_manager.domain.events.document import decode_batch, is_batch, peek
@@ -15,19 +16,22 @@ from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.context import Contexts
 from llm_incident_manager.engine.memory import Identity, OpenFingerprints, SeenEvents
 from llm_incident_manager.engine.ports import Store
+from llm_incident_manager.engine.receipts import BatchReceipt as BatchReceipt
+from llm_incident_manager.engine.receipts import Receipt as Receipt
+from llm_incident_manager.engine.receipts import duplicate, rejected
 from llm_incident_manager.engine.records import Position, Record
 from llm_incident_manager.engine.rows import DeadLetter
 from llm_incident_manager.engine.telemetry import Telemetry
 from llm_incident_manager.engine.waiting import Untriaged
-from llm_incident_manager.errors import FieldFault, Forbidden, IncidentManagerError, Invalid, RateLimited, Unavailable
+from llm_incident_manager.errors import Forbidden, Invalid, RateLimited, Unavailable
 from llm_incident_manager.ids import IdSource, IncidentNumbers
 from llm_incident_manager.resilience.sliding_window import SlidingWindow
 
-QUEUED = "Event received and queued for processing"
-KNOWN = "Event was received before; nothing was counted again"
+log = structlog.get_logger("accept")
 MAX_LAG_SECONDS = 10.0
 """Above this lag repeats are answered 503: the lag is bounded, not only the bytes."""
 MAX_DECODED = 20_000
+MAX_UNKEPT = 1000
 
 
 class IntakeJournal(Protocol):
@@ -40,26 +44,6 @@ class IntakeJournal(Protocol):
     ) -> None: ...
 
     def lag_seconds(self) -> float: ...
-
-
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to one event; ``incident_id`` is the one joined or reserved, ``None`` where it opens nothing."""
-
-    status: str
-    event_id: str | None
-    incident_id: str | None = None
-    message: str = QUEUED
-    errors: tuple[FieldFault, ...] = ()
-
-
-class BatchReceipt(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to a batch: three counts, and a receipt for each event in order."""
-
-    batch_id: str | None
-    accepted: int
-    duplicates: int
-    rejected: int
-    results: tuple[Receipt, ...]
 
 
 class Admitted(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +82,7 @@ class Intake:
         self._telemetry = telemetry
         self._ids = ids
         self._windows: dict[tuple[str, str, str], SlidingWindow] = {}
+        self._unkept: dict[str, list[DeadLetter]] = {}
         self.decoded: dict[Position, Event] = {}
 
     async def accept_any(self, body: bytes, caller: Caller) -> Receipt | BatchReceipt:
@@ -129,7 +114,7 @@ class Intake:
         identity = (caller.tenant, event.source, event.event_id)
         recent, incident_id = self._seen.lookup(identity)
         if recent:
-            answer(_duplicate(event, incident_id))
+            answer(duplicate(event, incident_id))
             return True
         if self._seen.perhaps(identity) or self._seen.under_way(identity) is not None:
             return False
@@ -169,7 +154,7 @@ class Intake:
                     identity = (caller.tenant, event.source, event.event_id)
                     if identity in mine:
                         first = next(each for place, each in waiting if place == mine[identity])
-                        receipts.append(_duplicate(event, first.record.incident_id))
+                        receipts.append(duplicate(event, first.record.incident_id))
                         continue
                     if not self._seen.is_new(identity):
                         # Nobody who waits for others keeps others waiting: what was gathered is stored first.
@@ -184,7 +169,7 @@ class Intake:
                     receipts.append(None)
                 except (Invalid, Forbidden, RateLimited) as refused:
                     name = peek(item)
-                    receipts.append(_rejected(name.event_id, refused))
+                    receipts.append(rejected(name.event_id, refused))
                     if isinstance(refused, Invalid):
                         self._refused(caller, name.source, "invalid")
                         bad.append(self._letter(item, caller, name.source, refused, now))
@@ -194,7 +179,7 @@ class Intake:
                 self.withdraw(admitted)
             raise
         if bad:
-            await self._store.transact(caller.tenant, lambda tx: tx.dead_letters.add(bad))
+            await self._keep(caller.tenant, bad)
         results = tuple(receipt for receipt in receipts if receipt is not None)
         counts = [receipt.status for receipt in results]
         return BatchReceipt(
@@ -204,6 +189,15 @@ class Intake:
             rejected=counts.count("rejected"),
             results=results,
         )
+
+    async def _keep(self, tenant: str, bad: Sequence[DeadLetter]) -> None:
+        """Keep what was answered as rejected; while the database is away the newest wait for the next batch."""
+        letters = [*self._unkept.pop(tenant, ()), *bad][-MAX_UNKEPT:]
+        try:
+            await self._store.transact(tenant, lambda tx: tx.dead_letters.add(letters))
+        except Unavailable as away:
+            self._unkept[tenant] = letters
+            log.warning("dead_letters_wait", tenant=tenant, number=len(letters), reason=away.code)
 
     async def _store_gathered(self, waiting: list[tuple[int, Admitted]], receipts: list[Receipt | None]) -> None:
         if not waiting:
@@ -250,7 +244,7 @@ class Intake:
         while True:
             known, incident_id = await self._known(identity)
             if known:
-                return _duplicate(event, incident_id)
+                return duplicate(event, incident_id)
             waiting = self._seen.under_way(identity)
             if waiting is None:
                 return None
@@ -368,20 +362,6 @@ class Intake:
             faults=tuple((fault.field, fault.message) for fault in refused.faults),
             body=body,
         )
-
-
-def _duplicate(event: Event, incident_id: str | None) -> Receipt:
-    return Receipt(status="duplicate", event_id=event.event_id, incident_id=incident_id, message=KNOWN)
-
-
-def _rejected(event_id: str | None, refused: IncidentManagerError) -> Receipt:
-    faults = tuple(refused.faults) if isinstance(refused, Invalid) else ()
-    return Receipt(
-        status="rejected",
-        event_id=event_id,
-        message=refused.message,
-        errors=faults or (FieldFault("", refused.message),),
-    )
 
 
 def _microseconds(instant: datetime) -> int:

@@ -1,0 +1,45 @@
+"""What is answered to events: accepted, a duplicate, or rejected with every fault."""
+
+import msgspec
+
+from llm_incident_manager.domain.events.event import Event
+from llm_incident_manager.errors import FieldFault, IncidentManagerError, Invalid
+
+QUEUED = "Event received and queued for processing"
+KNOWN = "Event was received before; nothing was counted again"
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to one event; ``incident_id`` is the one joined or reserved, ``None`` where it opens nothing."""
+
+    status: str
+    event_id: str | None
+    incident_id: str | None = None
+    message: str = QUEUED
+    errors: tuple[FieldFault, ...] = ()
+
+
+class BatchReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a batch: three counts, and a receipt for each event in order."""
+
+    batch_id: str | None
+    accepted: int
+    duplicates: int
+    rejected: int
+    results: tuple[Receipt, ...]
+
+
+def duplicate(event: Event, incident_id: str | None) -> Receipt:
+    """Return the answer to an event that was counted before."""
+    return Receipt(status="duplicate", event_id=event.event_id, incident_id=incident_id, message=KNOWN)
+
+
+def rejected(event_id: str | None, refused: IncidentManagerError) -> Receipt:
+    """Return the answer to one event of a batch that was refused."""
+    faults = tuple(refused.faults) if isinstance(refused, Invalid) else ()
+    return Receipt(
+        status="rejected",
+        event_id=event_id,
+        message=refused.message,
+        errors=faults or (FieldFault("", refused.message),),
+    )
