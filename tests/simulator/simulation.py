@@ -203,8 +203,10 @@ class Simulation:
             return self._storm
         if draw < 0.50:
             return house.triage.run_once
-        if draw < 0.64:
+        if draw < 0.57:
             return house.timers.run_due
+        if draw < 0.64:
+            return self._race_with_timers
         if draw < 0.80:
             return house.deliver.deliver_due
         if draw < 0.84:
@@ -322,6 +324,14 @@ class Simulation:
                 await respond.page(by, incident_id, targets, (), "please look")
             case _:
                 await respond.merge(by, incident_id, chance.choice(ids))
+
+    async def _race_with_timers(self) -> None:
+        """People act in the very moment in which something is due."""
+        due = await self.store.system_read(lambda tx: tx.next_timer_at())
+        if due is not None and due > self.clock.now():
+            self.clock.advance(due - self.clock.now())
+        steps = [self.house.timers.run_due, self._person, self._person]
+        await asyncio.gather(*(self._guarded(step) for step in steps))
 
     # -- rest
 

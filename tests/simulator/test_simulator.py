@@ -11,7 +11,7 @@ from tests.simulator.seeds import run_seed, run_seeds
 
 SECONDS = float(os.environ.get("SIMULATOR_SECONDS", "30"))
 FIRST_SEED = int(os.environ.get("SIMULATOR_SEED", str(time.time_ns() % 10**9)))
-MOST_SEEDS = 150
+MOST_SEEDS = 400
 
 
 @pytest.mark.requirement("REL-03")
