@@ -1,5 +1,6 @@
 """The whole engine with its own clock: ``post_event``, ``fast_forward``, ``expect_page``; an unexpected page fails."""
 
+import os
 import random
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ from llm_incident_manager.ids import CountingIds, IncidentNumbers
 from llm_incident_manager.journal.journal import Journal
 from llm_incident_manager.storage.store import open_store
 
+STORE_URL = "LIM_TEST_STORY_URL"
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
 USERS: list[dict[str, Any]] = [
@@ -100,7 +102,8 @@ def items(documents: Mapping[str, Sequence[dict[str, Any]]], at: datetime) -> li
 class Story:
     """One story in one process; use it as an async context manager.
 
-    ``store_url`` names an empty database with its schema; without it the story has one of its own in memory.
+    ``store_url`` names an empty database with its schema; without it the environment
+    does (see ``conftest.py``), else the story has one of its own in memory.
     """
 
     def __init__(
@@ -108,13 +111,13 @@ class Story:
         folder: Path,
         configuration: Mapping[str, Sequence[dict[str, Any]]] | None = None,
         *,
-        store_url: str = "sqlite://",
+        store_url: str | None = None,
     ) -> None:
         self.clock = ManualClock(START)
         self.pages: list[Page] = []
         self._folder = folder
         self._configuration = configuration if configuration is not None else plain()
-        self._store_url = store_url
+        self._store_url = store_url or os.environ.get(STORE_URL, "sqlite://")
         self._count = 0
 
     async def __aenter__(self) -> "Story":
