@@ -25,5 +25,9 @@ def test_a_secret_in_any_text_is_blotted_out(text: str, secret: str) -> None:
 
 
 def test_other_text_stays() -> None:
-    line: dict[str, Any] = {"event": "timer_fired", "incident_id": "INC-20261102-00001", "url": "http://127.0.0.1:3000/x"}
+    line: dict[str, Any] = {
+        "event": "timer_fired",
+        "incident_id": "INC-20261102-00001",
+        "url": "http://127.0.0.1:3000/x",
+    }
     assert without_secrets(None, "info", line) == line

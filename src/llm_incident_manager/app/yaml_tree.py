@@ -106,7 +106,7 @@ class Tree:
             self._fault(node.start_mark.line + 1, path, "<< must name a mapping")
         return [each for each in built if isinstance(each, dict)]
 
-    def _scalar(self, node: yaml.Node, path: str, line: int) -> Any:
+    def _scalar(self, node: yaml.ScalarNode, path: str, line: int) -> Any:
         text = str(node.value)
         if "${" in text:
             return self._expanded(text, path, line)
