@@ -76,7 +76,7 @@ class Tree:
             return [self._build(member, f"{path}[{index}]", depth + 1) for index, member in enumerate(node.value)]
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path, depth)
-        return self._scalar(node, path, line)
+        return self._scalar(node, path, line) if isinstance(node, yaml.ScalarNode) else None
 
     def _mapping(self, node: yaml.MappingNode, path: str, depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
