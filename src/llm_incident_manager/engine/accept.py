@@ -302,7 +302,7 @@ class Intake:
         self._seen.end(admitted.identity)
         if len(self.decoded) < MAX_DECODED:
             self.decoded[position] = event
-        self._telemetry.count("integration_requests_total", {"source": event.source})
+        self._telemetry.count("integration_requests_total", (("source", event.source),))
         return Receipt(status="accepted", event_id=event.event_id, incident_id=incident_id)
 
     def withdraw(self, admitted: Admitted) -> None:

@@ -22,8 +22,8 @@ from llm_incident_manager.ids import IdSource, IncidentNumbers
 
 log = structlog.get_logger("triage")
 BATCH = 400
-REPEAT_FLUSH_SECONDS = 1.0
-"""Repeats are folded into at most one change per incident in this time."""
+REPEAT_FLUSH_SECONDS = 0.5
+"""Repeats are folded into at most one change per incident in this time; half of the second that they may lag behind."""
 TRIED_TOGETHER = 100
 """How many that were in work at one restart are tried at once: one by one, a storm's batch would take minutes."""
 RESTARTS_BEFORE_DEAD_LETTER = 4
@@ -76,7 +76,7 @@ class Triage:
         self._flushed_repeats = float("-inf")
 
     def takes_repeats(self) -> bool:
-        """Whether the next batch may hold repeats: they are flushed at most once a second."""
+        """Whether the next batch may hold repeats: they are flushed at most every half second."""
         return self._clock.monotonic() - self._flushed_repeats >= REPEAT_FLUSH_SECONDS
 
     async def run_once(self, limit: int = BATCH) -> int:

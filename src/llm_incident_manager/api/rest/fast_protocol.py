@@ -1,8 +1,8 @@
 """① ``POST /api/v1/events`` answered before ASGI, where the request is plain; everything else goes the ordinary way.
 
 A request is plain when it arrives in one piece, alone on its connection, as HTTP/1.1 with a length, unpacked, with a
-key in one of the two usual headers, and its event is new. Whatever is not plain, or is refused before the event is looked
-at, is handed to the ordinary path as if nobody had looked: there is one place that says what is wrong with a request.
+key in one of the two usual headers, and its event is new. Whatever is not plain, or is refused before the event is
+looked at, is handed to the ordinary path as if nobody had looked: one place says what is wrong with a request.
 """
 
 from typing import Any

@@ -1,8 +1,11 @@
 """Every request counted and timed under its path's template (ANA-02)."""
 
+from functools import lru_cache
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from llm_incident_manager.api.rest.port import RestPort
+from llm_incident_manager.engine.telemetry import Labels
 
 UNMATCHED = "unmatched"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -10,12 +13,17 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 def count_request(port: RestPort, method: str, path: str, status: int, seconds: float) -> None:
     """Count one answered request; ``path`` is a template, never what a client made up."""
-    method = method if method in _METHODS else "other"
-    labels = {"method": method, "path": path, "status": str(status)}
+    labels, of_path = _labels(method if method in _METHODS else "other", path, status)
     port.telemetry.count("api_requests_total", labels)
-    port.telemetry.observe("api_request_duration_seconds", {"method": method, "path": path}, seconds)
+    port.telemetry.observe("api_request_duration_seconds", of_path, seconds)
     if status >= 500:
         port.telemetry.count("api_errors_total", labels)
+
+
+@lru_cache(maxsize=4096)
+def _labels(method: str, path: str, status: int) -> tuple[Labels, Labels]:
+    of_path = (("method", method), ("path", path))
+    return (*of_path, ("status", str(status))), of_path
 
 
 class RequestsCounted:
