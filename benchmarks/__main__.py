@@ -1,6 +1,7 @@
 """``python -m benchmarks``: measure, print the table, and with ``--write`` keep it in docs/benchmarks.md."""
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -51,6 +52,9 @@ def main() -> int:
         list_incidents=given.incidents // share,
     )
     machine = facts(bench.root)
+    machine.append(f"FAST_INTAKE={os.environ.get('FAST_INTAKE', 'off')}")
+    if given.quick:
+        machine.append("a quick run: a tenth of every size, and one round of each comparison")
     started = time.monotonic()
     figures: list[Figure] = []
     for name in given.only or ROWS:

@@ -18,6 +18,7 @@ ALARM = "Everything is down"
 RATE = Goal(value=10_000, accept=5_000, unit="events/s")
 ALARM_DELAY = Goal(value=2.0, unit="s", at_most=True)
 TAKE = Goal(value=250, unit="ms", at_most=True)
+LONGEST_SECONDS = 600
 MEBIBYTE = 1 << 20
 
 
@@ -56,7 +57,7 @@ def _storm(bench: Bench, events: int, batch: int) -> Iterator[Figure]:
             batch=batch,
             fingerprints=FINGERPRINTS,
         ) as load:
-            _beside(server, load, standing, seen, after=events // 2, before=before.events)
+            _beside(server, load, standing, seen, before=before.events, events=events)
             answered = load.wait()
             expected = before.events + events + (seen.alarm_sent is not None)
             in_time = until(lambda: server.counted().events >= expected, 60, every=0.02)
@@ -114,21 +115,23 @@ def _standing(server: Product, receiver: Receiver) -> list[str]:
     return ids
 
 
-def _beside(server: Product, load: Load, standing: list[str], seen: Seen, *, after: int, before: int) -> None:
-    """While the storm rages: people take incidents, and half-way something new breaks down."""
+def _beside(server: Product, load: Load, standing: list[str], seen: Seen, *, before: int, events: int) -> None:
+    """Until all is counted: people take incidents, and when half is counted something new breaks down."""
     calls = server.calls()
     waiting = list(standing)
-    looked = 0.0
-    while load.running():
+    looked, counted = 0.0, 0
+    last = time.monotonic() + LONGEST_SECONDS
+    while (load.running() or counted < events) and time.monotonic() < last:
         if waiting:
             answer = calls.post(f"/api/v1/incidents/{waiting.pop()}/take")
             assert answer.status == 200, answer
             seen.takes.append(answer.seconds)
         now = time.monotonic()
-        if now - looked > 0.5:
+        if now - looked > 0.3:
             looked = now
             seen.memory.append(server.memory_bytes())
-            if seen.alarm_sent is None and server.counted().events - before >= after:
+            counted = server.counted().events - before
+            if seen.alarm_sent is None and counted >= events // 2:
                 alarm = sentinel_event(title=ALARM, severity="critical", category="availability")
                 seen.alarm_sent = time.monotonic()
                 calls.post("/api/v1/events", filled(alarm, "alarm"))

@@ -23,9 +23,13 @@ from llm_incident_manager.ids import IdSource, IncidentNumbers
 log = structlog.get_logger("triage")
 BATCH = 400
 REPEAT_FLUSH_SECONDS = 0.5
-"""Repeats are folded into at most one change per incident in this time; half of the second that they may lag behind."""
+"""Repeats are folded into at most one change per incident in this time; half of the second that they may lag behind.
+In a storm, when more is waiting than a batch holds, each batch makes its own change.
+"""
 TRIED_TOGETHER = 100
 """How many that were in work at one restart are tried at once: one by one, a storm's batch would take minutes."""
+REPEATS_FACTOR = 6
+"""A batch with repeats may be so many times as long as one of openings, which cost more each."""
 RESTARTS_BEFORE_DEAD_LETTER = 4
 """In its batch, in a smaller company, and twice alone: whatever kills a process from outside hits somebody in work,
 but hardly the same one alone twice."""
@@ -84,10 +88,12 @@ class Triage:
         await self._keep_damage()
         now = self._clock.monotonic()
         repeats = self.takes_repeats()
-        entries = self._journal.take(limit * (25 if repeats else 1), repeats=repeats)
+        most = limit * (REPEATS_FACTOR if repeats else 1)
+        entries = self._journal.take(most, repeats=repeats)
         if not entries:
             return 0
-        if repeats and any(not entry.record.opens for entry in entries):
+        # A full batch leaves some waiting: those are the next batch's, at once, and people's commands go in between.
+        if repeats and len(entries) < most and any(not entry.record.opens for entry in entries):
             self._flushed_repeats = now
         started = self._clock.monotonic()
         try:
