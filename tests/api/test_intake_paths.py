@@ -189,8 +189,8 @@ async def test_pipelined_requests_are_answered_in_order(door: Door) -> None:
 
 @pytest.mark.requirement("SEC-05")
 async def test_gzip_is_unpacked_and_a_bomb_is_not(door: Door) -> None:
-    assert (await door.post(gzip.compress(door.body()), "Content-Encoding: gzip")).status == 202
-    bomb = gzip.compress(b" " * 50_000_000)
+    assert (await door.post(gzip.compress(door.body(), mtime=0), "Content-Encoding: gzip")).status == 202
+    bomb = gzip.compress(b" " * 50_000_000, mtime=0)
     answer = await door.post(bomb, "Content-Encoding: gzip")
     assert answer.status == 413
     assert await door.counted() == 1
