@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from llm_incident_manager.api.dashboard.port import Document, Session
 from llm_incident_manager.clock import Clock, SystemClock
 from llm_incident_manager.domain.incidents.transitions import TRANSITIONS
-from llm_incident_manager.errors import Conflict, NotFound, StaleVersion, Unavailable
+from llm_incident_manager.errors import Conflict, Invalid, NotFound, StaleVersion, Unavailable
 from tests.dashboard_night import NIGHT, TEAMS, USERS, deliveries, incident_at, measurements, reasons, story
 
 MOVES = {(status.value, action.value): after.value for (status, action), after in TRANSITIONS.items()}
@@ -122,6 +123,25 @@ class NightPort:
 
     async def assign(self, session: Session, incident_id: str, user_id: str | None, team_id: str | None) -> Document:
         return self._changed(await self.incident(session, incident_id), assigned_to=user_id, assigned_team=team_id)
+
+    async def page(self, session: Session, incident_id: str, target: str, note: str) -> Document:
+        self.done.append((session.user_id, incident_id, "page", {"target": target, "note": note}))
+        return self._changed(await self.incident(session, incident_id))
+
+    async def snooze(self, session: Session, incident_id: str, until: datetime | None) -> Document:
+        incident = await self.incident(session, incident_id)
+        return self._changed(incident, snoozed_until=until.isoformat() if until is not None else None)
+
+    async def link(self, session: Session, incident_id: str, other_id: str, kind: str) -> Document:
+        if other_id not in self.incidents:
+            raise Invalid(f"There is no incident {other_id}.")
+        self.done.append((session.user_id, incident_id, "link", {"incident_id": other_id, "kind": kind}))
+        return self._changed(await self.incident(session, incident_id))
+
+    async def merge(self, session: Session, incident_id: str, into: str) -> Document:
+        if into not in self.incidents:
+            raise Invalid(f"There is no incident {into}.")
+        return self._changed(await self.incident(session, incident_id), status="RESOLVED", duplicate_of=into)
 
     async def people(self, session: Session) -> Document:
         self._reach()

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from llm_incident_manager.api.dashboard.deadlines import deadline_of
-from llm_incident_manager.api.dashboard.deliveries import deliveries_of, paged_names, tally
+from llm_incident_manager.api.dashboard.deliveries import catch_all_told, deliveries_of, ledger_of, paged_names, tally
 from llm_incident_manager.api.dashboard.next_steps import next_step_of, who_has_it
 from llm_incident_manager.api.dashboard.reasons import reasons_of
 from llm_incident_manager.api.dashboard.signals import measured, plots_of
 from llm_incident_manager.api.dashboard.timeline import entries_of, group_sizes
+from llm_incident_manager.api.dashboard.untold import untold_of
 from llm_incident_manager.api.dashboard.words import People, count_down, listed, spell
 from tests.dashboard_night import TEAMS, USERS, incident_at
 
@@ -98,7 +99,7 @@ def test_deliveries_are_counted_by_how_they_stand() -> None:
 
 
 def test_the_bar_says_who_else_was_paged_and_who_has_it() -> None:
-    paged = paged_names([told(state="delivered"), told(state="delivered", recipient="ana", target="user:ana")], PEOPLE)
+    paged = paged_names([told(state="delivered"), told(state="delivered", recipient="user:ana")], PEOPLE)
     assert paged == ["Bo"]
     new = incident_at(NOW, "INC-1", "P0", "NEW", "t")
     assert who_has_it(new, paged, PEOPLE) == "Bo was paged too. Nobody has it yet."
@@ -129,7 +130,7 @@ def test_the_bar_says_who_else_was_paged_and_who_has_it() -> None:
             },
             "to the incident manager: Bo Lindqvist and Platform are told then, unless somebody takes it.",
         ),
-        ({"state": "exhausted"}, ": Every level was told. The catch-all knows; nobody else will be paged by itself."),
+        ({"state": "exhausted"}, ": Every level was told; nobody else is paged by itself."),
         ({"state": "quiet"}, ": It pages nobody by itself."),
         ({"state": "odd", "reason": "the moon is full"}, ": Nobody is paged next: the moon is full."),
     ],
@@ -140,71 +141,151 @@ def test_what_happens_next_is_said(ladder: dict[str, Any], text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "facts", "changes", "group", "text"),
+    ("kind", "facts", "changes", "group", "said"),
     [
         (
             "notification_sent",
             {"state": "planned", "level": 1, "channel": "email", "pages": [{"name": "Ana"}, {"name": "Bo"}]},
             [],
             "pages",
-            "pages Ana and Bo by email, level 1",
+            "Paged Ana and Bo by email, level 1",
         ),
         (
             "notification_sent",
             {"state": "failed", "recipient": "bo", "target": "bo", "channel": "slack", "reason": "gone"},
             [],
             "pages",
-            "did not reach Bo Lindqvist by slack: gone",
+            "Did not reach Bo Lindqvist by slack: gone",
         ),
         (
             "assigned",
             {"kind": "routed", "route": "everything"},
             [("assigned_team", None, "platform")],
             "changes",
-            "routed it by “everything” to Platform",
+            "Routed by “everything” to Platform",
         ),
-        ("assigned", {}, [("assigned_to", None, "bo")], "changes", "assigned it to Bo Lindqvist"),
+        ("assigned", {}, [("assigned_to", None, "bo")], "changes", "You assigned it to Bo Lindqvist"),
+        (
+            "notification_sent",
+            {"state": "planned", "reason": "paged_by_hand", "channel": "sms", "pages": [{"name": "Bo"}]},
+            [],
+            "pages",
+            "You paged Bo by sms: somebody asked for it",
+        ),
+        (
+            "notification_sent",
+            {"state": "skipped", "reason": "exhausted", "level": 3, "pages": [{"name": "Bo", "skipped": "no phone"}]},
+            [],
+            "pages",
+            "Could not tell Bo: no phone",
+        ),
         ("incident_updated", {"kind": "events_joined", "count": 1200}, [], "events", "1,200 more events joined"),
         (
             "incident_updated",
             {"kind": "severity_raised", "reason": "worse"},
             [("severity", "P3", "P0")],
             "changes",
-            "changed the severity: worse",
+            "You changed the severity: worse",
         ),
         (
             "incident_updated",
             {"kind": "resolution", "root_cause": "disk"},
             [("resolution.root_cause", None, "disk")],
             "changes",
-            "wrote down how it ended",
+            "You wrote down how it ended",
         ),
         (
             "incident_updated",
             {"kind": "linked", "incident_id": "INC-2", "link": "recurrence_of"},
             [],
             "changes",
-            "linked INC-2 as recurrence of",
+            "You linked INC-2 as recurrence of",
         ),
         (
             "state_changed",
             {"action": "start_work"},
             [("status", "ACKNOWLEDGED", "IN_PROGRESS")],
             "changes",
-            "started work",
+            "You started work",
         ),
-        ("sla_breached", {"deadline": "acknowledgment"}, [], "changes", "the acknowledgment deadline passed"),
-        ("something_later", {}, [], "changes", "something later"),
+        ("something_later", {}, [], "changes", "You something later"),
     ],
 )
 def test_each_entry_of_the_log_is_a_sentence(
-    kind: str, facts: dict[str, Any], changes: list[tuple[str, Any, Any]], group: str, text: str
+    kind: str, facts: dict[str, Any], changes: list[tuple[str, Any, Any]], group: str, said: str
 ) -> None:
     moves = [{"field": field, "old_value": old, "new_value": new} for field, old, new in changes]
     line = {"event_type": kind, "event_data": facts, "changes": moves, "actor": {"type": "user", "id": "ana"}}
     (entry,) = entries_of([line], PEOPLE)
-    assert (entry.who, entry.group, entry.text) == ("You", group, text)
+    assert (entry.group, f"{entry.who} {entry.text}".strip()) == (group, said)
     assert group_sizes([entry]) == {group: 1}
+
+
+def line_of(kind: str, facts: dict[str, Any], *, by: str = "ladder", at: str = "03:00") -> dict[str, Any]:
+    actor = {"type": "user" if by == "ana" else "system", "id": by, "name": by}
+    return {"event_type": kind, "event_data": facts, "actor": actor, "timestamp": f"2026-11-24T{at}:00Z"}
+
+
+def test_what_the_engine_does_by_itself_is_said_without_a_name() -> None:
+    log = [
+        line_of("sla_breached", {"deadline": "acknowledgment"}),
+        line_of("escalated", {"reason": "next_level reached: nobody acted in time"}),
+    ]
+    assert [(entry.who, entry.text) for entry in entries_of(log, PEOPLE)] == [
+        ("", "The deadline to take it passed"),
+        ("", "Escalated: nobody acted in time"),
+    ]
+
+
+def test_neighbours_that_say_the_same_are_one_entry() -> None:
+    joined = [line_of("incident_updated", {"count": 30}, at=at) for at in ("03:05", "03:04", "03:03")]
+    skipped = {"state": "skipped", "pages": [{"name": "Bo", "skipped": "no phone"}]}
+    log = [*joined, *(line_of("notification_sent", skipped | {"level": level}) for level in (3, 2))]
+    first, second = entries_of(log, PEOPLE)
+    assert (first.text, first.at, first.since) == (
+        "90 more events joined",
+        datetime(2026, 11, 24, 3, 5, tzinfo=UTC),
+        datetime(2026, 11, 24, 3, 3, tzinfo=UTC),
+    )
+    assert (second.text, second.times) == ("Could not tell Bo: no phone", 2)
+
+
+def test_the_assignment_that_goes_with_taking_is_not_told_twice() -> None:
+    log = [line_of("assigned", {"user": "ana"}, by="ana"), line_of("acknowledged", {}, by="ana")]
+    assert [entry.text for entry in entries_of(log, PEOPLE)] == ["took it"]
+
+
+def test_the_red_banner_says_why_nobody_was_reached_and_what_follows() -> None:
+    incident = {**incident_at(NOW, "INC-1", "P0", "NEW", "t"), "untold": True}
+    ledger = [told(state="skipped", reason="no phone yet"), told(state="retrying", reason="503", recipient_name="Mei")]
+    banner = untold_of(incident, ledger, PEOPLE)
+    assert banner is not None
+    assert banner.text == "Next is Chidi Okafor. What failed is being tried again."
+    assert banner.reasons == ["Mei: 503.", "Bo: no phone yet."]
+    over = untold_of({**incident, "ladder": {"state": "exhausted"}}, [], PEOPLE)
+    assert over is not None
+    assert over.text == "No further step follows by itself."
+    assert untold_of({**incident, "untold": False}, ledger, PEOPLE) is None
+
+
+def test_the_catch_all_knows_only_where_its_page_has_arrived() -> None:
+    incident = {**incident_at(NOW, "INC-1", "P0", "ESCALATED", "t"), "ladder": {"state": "exhausted"}}
+    failed, arrived = told(state="failed", cause="exhausted"), told(state="delivered", cause="exhausted")
+    assert (catch_all_told([failed]), catch_all_told([failed, arrived])) == (False, True)
+    assert "catch-all" not in next_step_of(incident, PEOPLE, NOW).text
+    assert "catch-all knows" in next_step_of(incident, PEOPLE, NOW, catch_all_knows=True).text
+
+
+def test_what_was_never_sent_is_folded_and_said_once() -> None:
+    ledger = ledger_of([told(state="delivered"), *[told(state="skipped", reason="no phone")] * 3], PEOPLE)
+    assert [one.text for one in ledger.now] == ["delivered"]
+    assert [(one.text, one.times) for one in ledger.unsent] == [("not sent: no phone", 3)]
+
+
+def test_a_snooze_counts_down_to_its_end() -> None:
+    until = (NOW + timedelta(minutes=30)).isoformat()
+    step = next_step_of({**incident_at(NOW, "INC-1", "P0", "NEW", "t"), "snoozed_until": until}, PEOPLE, NOW)
+    assert (step.left, step.towards) == ("30:00", "of snooze left")
 
 
 def test_the_explanation_says_what_did_not_hold_and_leaves_the_deliveries_to_their_place() -> None:

@@ -254,12 +254,12 @@ def test_rows_do_not_jump_while_somebody_reads(visit: Callable[..., playwright.P
     is_live(page)
     page.keyboard.press("j")
     page.keyboard.press("j")
-    before = [row.get_attribute("data-id") for row in page.locator("#rows tr").all()]
+    before = [row.get_attribute("id") for row in page.locator("#rows tr").all()]
     site.change(lambda: (site.port.add("INC-1", "P0", "NEW", "Fresh fire"), site.port.announce("INC-1")))
     playwright.expect(page.locator("#held")).to_contain_text("1 new")
     site.change(lambda: (site.port.incidents[NEWEST].update(event_count=9999), site.port.announce(NEWEST)))
     playwright.expect(page.locator(f"#row-{NEWEST} .c-n")).to_contain_text("9,999")
-    assert [row.get_attribute("data-id") for row in page.locator("#rows tr").all()] == before
+    assert [row.get_attribute("id") for row in page.locator("#rows tr").all()] == before
     page.keyboard.press(".")
     playwright.expect(page.locator("#row-INC-1")).to_be_visible()
 

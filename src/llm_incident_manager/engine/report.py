@@ -10,6 +10,7 @@ from llm_incident_manager.domain.vocabulary import Scope, Severity, Status
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.ports import Store, SystemTransaction
 from llm_incident_manager.engine.telemetry import Telemetry
+from llm_incident_manager.engine.untold import count_untold
 from llm_incident_manager.engine.views.instants import iso_or_none
 from llm_incident_manager.errors import Unavailable
 
@@ -38,7 +39,7 @@ class Report:
         return {"start": iso_or_none(start), "end": iso_or_none(end), **figures(rows, tuple(group_by))}
 
     async def refresh_totals(self) -> None:
-        """Put the number of open incidents by severity, and of all by status, into the gauges; at most every 5 s.
+        """Put the open incidents by severity, all by status and the untold ones into the gauges; at most every 5 s.
 
         While the database is away the last totals stay.
         """
@@ -47,21 +48,25 @@ class Report:
             return
         self._counted_at = now
         try:
-            severities, statuses = await self._store.system_read(_totals)
+            severities, statuses, untold = await self._store.system_read(_totals)
         except Unavailable:
             return
         for severity in Severity:
             self._telemetry.set("incidents_by_severity", {"severity": severity.value}, severities.get(severity, 0))
         for status in Status:
             self._telemetry.set("incidents_by_status", {"status": status.value}, statuses.get(status, 0))
+        self._telemetry.set("incidents_untold", None, untold)
 
 
-def _totals(tx: SystemTransaction) -> tuple[dict[str, int], dict[str, int]]:
+def _totals(tx: SystemTransaction) -> tuple[dict[str, int], dict[str, int], int]:
+    untold = 0
     severities: dict[str, int] = {}
     statuses: dict[str, int] = {}
     for tenant in tx.tenants():
-        counts = tx.of(tenant.id).incidents.counts()
+        bound = tx.of(tenant.id)
+        counts = bound.incidents.counts()
+        untold += count_untold(bound)
         for into, name in ((severities, "severity"), (statuses, "status")):
             for key, number in counts.get(name, {}).items():
                 into[key] = into.get(key, 0) + number
-    return severities, statuses
+    return severities, statuses, untold

@@ -5,10 +5,27 @@ from typing import Any
 import msgspec
 
 from llm_incident_manager.api.dashboard.asking import is_escalated
+from llm_incident_manager.api.dashboard.words import status_of
 from llm_incident_manager.domain.vocabulary import Action
 
-OTHERS = ("take", "comment", "assign")
+OTHERS = ("take", "comment", "assign", "page", "snooze", "link", "merge")
 """What people may do beside the actions of specification §4.2."""
+
+
+class Errand(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of the menu beside the buttons; each opens a form."""
+
+    action: str
+    label: str
+    icon: str
+
+
+_ERRANDS = (
+    Errand(action="page", label="Page somebody…", icon="bell"),
+    Errand(action="snooze", label="Snooze…", icon="clock"),
+    Errand(action="link", label="Link…", icon="link"),
+    Errand(action="merge", label="Merge into another…", icon="arrow-right"),
+)
 
 
 class Button(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +61,11 @@ DONE = {
     "close": "Closed.",
     "comment": "Comment added.",
     "assign": "Assigned.",
+    "page": "They are being paged.",
+    "snooze": "Snoozed: the ladder waits.",
+    "wake": "Awake again: the ladder goes on.",
+    "link": "Linked, both ways.",
+    "merge": "Merged and resolved. Its events stay with it.",
 }
 """What the page says after an action."""
 
@@ -60,6 +82,11 @@ def buttons_of(incident: dict[str, Any]) -> list[Button]:
         taking = Button(action="start_work", path="take", label="Take", icon="hand", key="a")
         found = [taking if button.action == "start_work" else button for button in found]
     return found
+
+
+def errands_of(incident: dict[str, Any]) -> list[Errand]:
+    """Return what else can be done: everything while it is open, only links once it is over."""
+    return [each for each in _ERRANDS if status_of(incident).is_open or each.action == "link"]
 
 
 def is_action(name: str) -> bool:

@@ -1,5 +1,6 @@
 """The engine behind the dashboard: each page's question asked in the signed-in person's name."""
 
+import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeVar
@@ -9,7 +10,16 @@ import msgspec
 from llm_incident_manager.api.dashboard.port import Document, Session
 from llm_incident_manager.domain.incidents.decide import ResolutionGiven
 from llm_incident_manager.domain.incidents.incident import Incident
-from llm_incident_manager.domain.vocabulary import Action, Category, Environment, Severity, Status
+from llm_incident_manager.domain.people import Target
+from llm_incident_manager.domain.vocabulary import (
+    Action,
+    Category,
+    Environment,
+    LinkKind,
+    Severity,
+    Status,
+    TargetType,
+)
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.identify import Identify
 from llm_incident_manager.engine.links import Links
@@ -19,13 +29,14 @@ from llm_incident_manager.engine.relay import TOPIC
 from llm_incident_manager.engine.respond import Respond
 from llm_incident_manager.engine.rows import IncidentFilter
 from llm_incident_manager.engine.settings import TenantSettings
+from llm_incident_manager.engine.untold import untold_among
 from llm_incident_manager.engine.views.incident import incident_document
-from llm_incident_manager.errors import FieldFault, Invalid
+from llm_incident_manager.errors import FieldFault, Invalid, NotFound
 
 Listen = Callable[[str], AsyncIterator[Mapping[str, Any]]]
 UNTAKEN = {Action.ACKNOWLEDGE.value, Action.DE_ESCALATE.value}
 """An incident that allows one of these is NEW or ESCALATED: nobody has it (specification §4.2)."""
-E = TypeVar("E", Severity, Status, Category, Environment)
+E = TypeVar("E", Severity, Status, Category, Environment, LinkKind)
 
 
 class EnginePort:
@@ -59,9 +70,11 @@ class EnginePort:
         page = await self._query.incidents(caller, wanted)
         by_severity = {each.value: await self._total(caller, wanted, each) for each in Severity}
         rows = page["incidents"]
+        untold = await self._untold(caller, [row["id"] for row in rows if UNTAKEN & set(row["allowed_actions"])])
         for row in rows:
             # Whoever could act on a page: it is untaken, mine or nobody's, and urgent enough to tell somebody at all.
             untaken = bool(UNTAKEN & set(row["allowed_actions"])) and row["severity"] != Severity.P4
+            row["untold"] = row["id"] in untold
             row["needs_me"] = untaken and row["assigned_to"] in (None, caller.actor.id)
         answer = {
             "rows": rows,
@@ -79,6 +92,14 @@ class EnginePort:
         page = await self._store.read(caller.tenant, lambda tx: tx.incidents.search(IncidentFilter(limit=1)))
         return page.total > 0
 
+    async def _untold(self, caller: Caller, ids: Sequence[str]) -> set[str]:
+        """Return which of them ask for somebody while no page has reached anyone."""
+        if not ids:
+            return set()
+        return await self._store.read(
+            caller.tenant, lambda tx: untold_among(tx, list(tx.incidents.get_many(ids).values()))
+        )
+
     async def _total(self, caller: Caller, wanted: IncidentFilter, severity: Severity) -> int:
         """Return how many incidents the filters leave of one severity, up to 10,000."""
         of_one = msgspec.structs.replace(wanted, severity=(severity,), cursor=None, limit=1, sort="-updated_at")
@@ -86,8 +107,10 @@ class EnginePort:
         return page.total
 
     async def incident(self, session: Session, incident_id: str) -> Document:
-        """Return one incident."""
-        return await self._query.incident(self._caller(session), incident_id)
+        """Return one incident, and whether it reached nobody."""
+        caller = self._caller(session)
+        found = await self._query.incident(caller, incident_id)
+        return found | {"untold": bool(await self._untold(caller, [found["id"]]))}
 
     async def timeline(self, session: Session, incident_id: str, cursor: str | None, limit: int) -> Document:
         """Return the log, newest first."""
@@ -145,6 +168,39 @@ class EnginePort:
         """Hand it over."""
         return _shown(await self._respond.assign(self._caller(session), incident_id, user_id=user_id, team_id=team_id))
 
+    async def page(self, session: Session, incident_id: str, target: str, note: str) -> Document:
+        """Page a person or a team by hand, on every contact they have."""
+        kind, _, identifier = target.partition(":")
+        if kind not in (TargetType.USER, TargetType.TEAM) or not identifier:
+            raise Invalid("nobody was chosen", [FieldFault("target", "choose a person or a team")])
+        one = Target(type=TargetType(kind), id=identifier)
+        return _shown(await self._respond.page(self._caller(session), incident_id, [one], (), note))
+
+    async def snooze(self, session: Session, incident_id: str, until: datetime | None) -> Document:
+        """Hold the ladder, or let it go on."""
+        return _shown(await self._respond.snooze(self._caller(session), incident_id, until))
+
+    async def link(self, session: Session, incident_id: str, other_id: str, kind: str) -> Document:
+        """Link two incidents."""
+        caller = self._caller(session)
+        (known,) = _members(LinkKind, {"kind": [kind]}, "kind")
+        await self._must_exist(caller, "incident_id", other_id)
+        return _shown(await self._respond.link(caller, incident_id, other_id, known))
+
+    async def merge(self, session: Session, incident_id: str, into: str) -> Document:
+        """Fold it into another one."""
+        caller = self._caller(session)
+        await self._must_exist(caller, "into", into)
+        return _shown(await self._respond.merge(caller, incident_id, into))
+
+    async def _must_exist(self, caller: Caller, field: str, incident_id: str) -> None:
+        """What a form names and does not exist is wrong input, not a missing page."""
+        try:
+            await self._query.find(caller, incident_id)
+        except NotFound:
+            fault = FieldFault(field, f"{incident_id} is no incident of yours; copy the id from its page")
+            raise Invalid("there is no such incident", [fault]) from None
+
     async def people(self, session: Session) -> Document:
         """Return whom one can assign to."""
         settings = self._settings(self._caller(session).tenant)
@@ -159,6 +215,7 @@ class EnginePort:
         async for message in self._listen(TOPIC):
             if message.get("tenant") != tenant:
                 continue
+            self._caller(session)  # raises where the person was removed since the stream was opened
             ids: list[str] = list(message["ids"])
             found = await self._store.read(tenant, lambda tx, ids=ids: tx.incidents.get_many(ids))  # type: ignore[misc]
             for incident in found.values():
@@ -174,9 +231,9 @@ class EnginePort:
         return await self._links.redeem(token)
 
     def _caller(self, session: Session) -> Caller:
-        return self._identify.session_caller(
-            session.user_id, session.tenant, session.name, session.scopes, session.csrf[:16]
-        )
+        # The audit names the session by a digest: what it shows must not help to forge a form.
+        named = hashlib.sha256(session.csrf.encode()).hexdigest()[:16]
+        return self._identify.session_caller(session.user_id, session.tenant, session.name, session.scopes, named)
 
 
 def _shown(incident: Incident) -> Document:

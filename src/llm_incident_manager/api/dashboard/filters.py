@@ -1,6 +1,6 @@
 """What the list shows, read from the URL and written back to it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlencode
 
 import msgspec
@@ -21,6 +21,8 @@ _TEXTS = ("q", "start", "end")
 _WORDS = {"assigned_to": "owner", "assigned_team": "team", "q": "search", "start": "from", "end": "until"}
 _LONGEST = 200
 _MOST = 20
+_LONGEST_CURSOR = 400
+_LONGEST_TRAIL = 10
 
 
 class Chip(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,9 +60,9 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
             asked["assigned_to"] = [reader if value == "me" else value for value in asked["assigned_to"]]
         return asked
 
-    def address(self, *, cursor: str | None = None) -> str:
-        """Return the URL of this list."""
-        pairs = [*self.pairs, *([("cursor", cursor)] if cursor else [])]
+    def address(self, *, cursor: str | None = None, trail: Sequence[str] = ()) -> str:
+        """Return the URL of this list; ``trail`` are the cursors of the pages before it, so that one can go back."""
+        pairs = [*self.pairs, *([("cursor", cursor)] if cursor else []), *(("trail", each) for each in trail)]
         return f"/incidents?{urlencode(pairs)}" if pairs else "/incidents"
 
     def toggled(self, name: str, value: str) -> str:
@@ -95,6 +97,45 @@ def read_filters(query: QueryParams | Iterable[tuple[str, str]]) -> Filters:
             continue
         kept.append((name, value))
     return Filters(pairs=tuple(kept[:_MOST]))
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where in the list somebody is: this page's cursor, and those of the pages before it, the first one's left out.
+
+    Cursors only lead forwards. The way back is what the links carry; after a long way it holds its last part only.
+    """
+
+    cursor: str | None = None
+    trail: tuple[str, ...] = ()
+    number: int = 1
+
+    def next_address(self, filters: Filters, cursor: str) -> str:
+        """Return the URL of the page behind this one."""
+        behind = (*self.trail, *((self.cursor,) if self.cursor else ()))
+        return _numbered(filters.address(cursor=cursor, trail=behind[-_LONGEST_TRAIL:]), self.number + 1)
+
+    def previous_address(self, filters: Filters) -> str | None:
+        """Return the URL of the page before this one; None on the first, and where the way back is not known."""
+        if self.cursor is None or (not self.trail and self.number > 2):
+            return None
+        if not self.trail:
+            return filters.address()
+        return _numbered(filters.address(cursor=self.trail[-1], trail=self.trail[:-1]), self.number - 1)
+
+
+def read_place(query: QueryParams) -> Place:
+    """Return the place that a URL's query names."""
+    number = query.get("page", "")
+    trail = tuple(each for each in query.getlist("trail") if each and len(each) <= _LONGEST_CURSOR)
+    return Place(
+        cursor=query.get("cursor") or None,
+        trail=trail[-_LONGEST_TRAIL:],
+        number=int(number) if number.isdecimal() and len(number) < 7 else 2 if query.get("cursor") else 1,
+    )
+
+
+def _numbered(address: str, number: int) -> str:
+    return f"{address}&page={number}"
 
 
 class SavedView(msgspec.Struct, frozen=True, kw_only=True):

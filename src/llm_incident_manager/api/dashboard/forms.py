@@ -36,6 +36,11 @@ TYPED = {
     "note": "Note",
     "user_id": "Person",
     "team_id": "Team",
+    "target": "Whom",
+    "minutes": "For how long",
+    "incident_id": "The other incident",
+    "kind": "How they belong together",
+    "into": "Into which incident",
 }
 """The fields that people write or choose, with the words the pages use for them."""
 

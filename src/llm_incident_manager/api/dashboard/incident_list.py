@@ -6,13 +6,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from llm_incident_manager.api.dashboard.actions import is_action
-from llm_incident_manager.api.dashboard.filters import BUILT_IN_VIEWS, SEVERITIES, Filters, read_filters
+from llm_incident_manager.api.dashboard.filters import BUILT_IN_VIEWS, SEVERITIES, Filters, read_filters, read_place
 from llm_incident_manager.api.dashboard.forms import Form
 from llm_incident_manager.api.dashboard.guard import Guard
 from llm_incident_manager.api.dashboard.notices import Notice, put_notice, take_notice
 from llm_incident_manager.api.dashboard.port import Session
 from llm_incident_manager.api.dashboard.rows import row_of
 from llm_incident_manager.api.dashboard.session import local_path
+from llm_incident_manager.api.dashboard.untold import untold_rows
 from llm_incident_manager.api.dashboard.words import People
 from llm_incident_manager.errors import Forbidden, IncidentManagerError, Invalid, Unavailable
 
@@ -35,7 +36,8 @@ class IncidentList:
     async def show(self, request: Request, session: Session) -> Response:
         """Answer ``GET /incidents``."""
         filters = read_filters(request.query_params)
-        cursor = request.query_params.get("cursor") or None
+        place = read_place(request.query_params)
+        cursor = place.cursor
         try:
             page = await self._guard.port.list_incidents(
                 session, filters.for_engine(session.user_id), cursor, self._guard.settings.page_size
@@ -52,7 +54,10 @@ class IncidentList:
             "counts": {severity: int((page.get("counts") or {}).get(severity, 0)) for severity in SEVERITIES},
             "total": page.get("total", len(rows)),
             "total_at_least": bool(page.get("total_at_least")),
-            "older": filters.address(cursor=page["next_cursor"]) if page.get("next_cursor") else None,
+            "older": place.next_address(filters, page["next_cursor"]) if page.get("next_cursor") else None,
+            "newer": place.previous_address(filters),
+            "page_number": place.number if cursor or page.get("next_cursor") else None,
+            "untold": untold_rows(rows),
             "is_first": cursor is None,
             "first_ever": untouched and not page.get("any", page.get("total", 0) > 0),
             "failure": None,
@@ -107,6 +112,9 @@ class IncidentList:
             "total": 0,
             "total_at_least": False,
             "older": None,
+            "newer": None,
+            "page_number": None,
+            "untold": [],
             "is_first": True,
             "first_ever": False,
             "failure": {"message": error.message, "seconds": max(1, round(error.retry_after_seconds))},

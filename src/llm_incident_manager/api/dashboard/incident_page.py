@@ -1,12 +1,13 @@
 """The Incident page: what happened, who is on it, what now? And every action on it."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from llm_incident_manager.api.dashboard.actions import DONE, buttons_of, is_action
+from llm_incident_manager.api.dashboard.actions import DONE, buttons_of, errands_of, is_action
 from llm_incident_manager.api.dashboard.forms import TYPED, Form
 from llm_incident_manager.api.dashboard.guard import STATUS_OF, Guard
 from llm_incident_manager.api.dashboard.incident_view import incident_view
@@ -17,8 +18,10 @@ from llm_incident_manager.api.dashboard.session import local_path
 from llm_incident_manager.api.dashboard.words import People
 from llm_incident_manager.errors import Conflict, Forbidden, IncidentManagerError, Invalid, NotFound, StaleVersion
 
+_ALWAYS = ("take", "comment", "assign")
 _ENTRIES = 40
 _LONGEST_TEXT = 20_000
+_LONGEST_SNOOZE_MINUTES = 30 * 24 * 60
 
 
 class IncidentPage:
@@ -58,6 +61,8 @@ class IncidentPage:
             "here": f"/incidents/{incident['id']}",
             "notice": notice,
             "is_first": "before" not in request.query_params,
+            "errands": errands_of(incident) if session.may_respond else [],
+            "typed": {},
         }
         response = self._guard.renderer.page("incident.html", session, context)
         if notice:
@@ -82,7 +87,8 @@ class IncidentPage:
             if quiet:
                 return JSONResponse({"message": error.message}, status_code=_status(error))
             return await self._refused(session, identifier, action, form, error)
-        notice = Notice(text=DONE[action], undo=_undo(incident, action, before))
+        done = "wake" if action == "snooze" and not incident.get("snoozed_until") else action
+        notice = Notice(text=DONE[done], undo=_undo(incident, done, before))
         if quiet:
             return await self._row(session, incident, notice)
         back = local_path(form.one("back")) or f"/incidents/{incident['id']}"
@@ -105,11 +111,35 @@ class IncidentPage:
             if user is None and team is None:
                 raise Invalid("Nobody was chosen. Choose a person, a team or both.")
             return await port.assign(session, identifier, user, team)
+        if action in ("page", "snooze", "link", "merge"):
+            return await self._run_errand(session, identifier, action, form)
         fields = {name: form.one(name) for name in ("root_cause", "resolution_notes", "note") if form.one(name)}
         for text in fields.values():
             _check_length(text)
         version = form.one("version")
         return await port.act(session, identifier, action, fields, int(version) if version.isdecimal() else None)
+
+    async def _run_errand(self, session: Session, identifier: str, action: str, form: Form) -> dict[str, Any]:
+        port = self._guard.port
+        if action == "page":
+            _check_length(form.one("note"))
+            return await port.page(session, identifier, form.one("target"), form.one("note"))
+        if action == "snooze":
+            minutes = form.one("minutes")
+            if minutes == "0":
+                return await port.snooze(session, identifier, None)
+            if not minutes.isdecimal() or int(minutes) > _LONGEST_SNOOZE_MINUTES:
+                raise Invalid("It was not said for how long. Choose one of the times.")
+            return await port.snooze(
+                session, identifier, self._guard.settings.clock.now() + timedelta(minutes=int(minutes))
+            )
+        field = "incident_id" if action == "link" else "into"
+        other = form.one(field).upper()
+        if not other:
+            raise Invalid("No incident was named. Write or paste the id of the other one.")
+        if action == "link":
+            return await port.link(session, identifier, other, form.one("kind") or "related")
+        return await port.merge(session, identifier, other)
 
     async def _row(self, session: Session, incident: dict[str, Any], notice: Notice) -> Response:
         people = People(await self._guard.port.people(session), session.user_id)
@@ -132,7 +162,8 @@ class IncidentPage:
             "status": status_words(incident),
             "action": action,
             "buttons": buttons_of(incident),
-            "possible": action in ("take", "comment", "assign") or action in (incident.get("allowed_actions") or ()),
+            "possible": action in (*_ALWAYS, *(each.action for each in errands_of(incident)))
+            or action in (incident.get("allowed_actions") or ()),
             "typed": typed,
             "words": TYPED,
             "people": People(named, session.user_id),
@@ -154,6 +185,8 @@ def _undo(incident: dict[str, Any], action: str, before: dict[str, Any] | None) 
     path = f"/incidents/{incident['id']}"
     if action == "resolve":
         return Undo(path=f"{path}/reopen")
+    if action == "snooze":
+        return Undo(path=f"{path}/snooze", fields={"minutes": "0"})
     if action == "assign" and before and before.get("assigned_to"):
         former = {"user_id": before["assigned_to"], "team_id": before.get("assigned_team") or ""}
         return Undo(path=f"{path}/assign", fields=former)

@@ -7,14 +7,24 @@ from typing import Any
 import msgspec
 
 from llm_incident_manager.api.dashboard.actions import Button, buttons_of
+from llm_incident_manager.api.dashboard.asking import is_escalated
 from llm_incident_manager.api.dashboard.deadlines import Deadline, deadline_of
-from llm_incident_manager.api.dashboard.deliveries import Delivery, deliveries_of, paged_names, tally
+from llm_incident_manager.api.dashboard.deliveries import Ledger, catch_all_told, ledger_of, paged_names
 from llm_incident_manager.api.dashboard.next_steps import NextStep, next_step_of, who_has_it
 from llm_incident_manager.api.dashboard.reasons import Reason, reasons_of
 from llm_incident_manager.api.dashboard.rows import Owner, owner_of, status_words
 from llm_incident_manager.api.dashboard.signals import Plot, plots_of
 from llm_incident_manager.api.dashboard.timeline import Entry, entries_of, group_sizes, resolved_by_itself
-from llm_incident_manager.api.dashboard.words import People, instant, severity_of, shorten, spell, status_of
+from llm_incident_manager.api.dashboard.untold import Untold, untold_of
+from llm_incident_manager.api.dashboard.words import (
+    People,
+    instant,
+    linked_because,
+    severity_of,
+    shorten,
+    spell,
+    status_of,
+)
 
 _LONGEST_RAW = 8000
 
@@ -63,8 +73,11 @@ class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
     entries: list[Entry]
     groups: dict[str, int]
     older: str | None
-    deliveries: list[Delivery]
-    tally: str
+    ledger: Ledger
+    untold: Untold | None
+    snoozed: bool
+    imported: bool
+    merged_into: str
     relatives: list[Relative]
     upstream: list[Relative]
     plots: list[Plot]
@@ -90,13 +103,13 @@ def incident_view(
     """Return the page of one incident; without ``may_respond`` it has no buttons."""
     log = timeline.get("entries") or []
     entries = entries_of(log, people)
-    deliveries = deliveries_of(notifications, people)
     mark, words = status_words(incident)
     resource = incident.get("resource") or {}
     relatives = [_relative(other) for other in related]
     severity = severity_of(incident).value
     level = incident.get("escalation_level")
-    around = (incident.get("category"), incident.get("environment"), f"level {level}" if level else None)
+    said = is_escalated(incident) or not level  # the status says it
+    around = (incident.get("category"), incident.get("environment"), None if said else f"level {level}")
     ladder = incident.get("ladder") or {}
     return IncidentView(
         id=incident["id"],
@@ -119,7 +132,7 @@ def incident_view(
         version=incident.get("version"),
         buttons=buttons_of(incident) if may_respond else [],
         deadline=deadline_of(incident, now),
-        next_step=next_step_of(incident, people, now),
+        next_step=next_step_of(incident, people, now, catch_all_knows=catch_all_told(notifications)),
         holder=who_has_it(incident, paged_names(notifications, people), people),
         next_names=[people.target(target) for target in ladder.get("next_targets") or ()],
         by_itself="" if status_of(incident).is_open else resolved_by_itself(log),
@@ -128,8 +141,11 @@ def incident_view(
         entries=entries,
         groups=group_sizes(entries),
         older=timeline.get("next_cursor"),
-        deliveries=deliveries,
-        tally=tally(deliveries),
+        ledger=ledger_of(notifications, people),
+        untold=untold_of(incident, notifications, people),
+        snoozed=bool(incident.get("snoozed_until")),
+        imported=bool(incident.get("imported")),
+        merged_into=str(incident.get("duplicate_of") or ""),
         relatives=relatives,
         upstream=[relative for relative in relatives if relative.kind == "explained by"],
         plots=plots_of(events),
@@ -150,7 +166,7 @@ def _relative(other: dict[str, Any]) -> Relative:
         status_mark=mark,
         status_text=words,
         kind=str(other.get("kind") or "related").replace("_", " "),
-        reason=shorten(other.get("reason"), 160),
+        reason=shorten(linked_because(other.get("reason")), 160),
     )
 
 

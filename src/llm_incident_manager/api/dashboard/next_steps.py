@@ -9,7 +9,7 @@ from llm_incident_manager.api.dashboard.asking import is_takeable
 from llm_incident_manager.api.dashboard.words import People, count_down, instant, listed, status_of
 
 _STATES = {
-    "exhausted": "Every level was told. The catch-all knows; nobody else will be paged by itself.",
+    "exhausted": "Every level was told; nobody else is paged by itself.",
     "suppressed": "Quiet for now: a silence or a maintenance window holds the ladder back.",
     "snoozed": "Snoozed: the ladder waits.",
     "quiet": "It pages nobody by itself.",
@@ -26,11 +26,15 @@ class NextStep(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-def next_step_of(incident: dict[str, Any], people: People, now: datetime) -> NextStep:
+def next_step_of(incident: dict[str, Any], people: People, now: datetime, *, catch_all_knows: bool = False) -> NextStep:
     """Return whom the ladder tells next and when, or why nobody."""
     ladder = incident.get("ladder") or {}
     at = instant(ladder.get("next_at"))
-    status = status_of(incident)
+    status, snoozed = status_of(incident), instant(incident.get("snoozed_until"))
+    if snoozed is not None and snoozed > now and status.is_open:
+        left = count_down((snoozed - now).total_seconds())
+        text = "The ladder waits until then, and goes on from where it stood."
+        return NextStep(at=snoozed, left=left, towards="of snooze left", text=text)
     if at is not None and status.is_open:
         names = [people.target(target) for target in ladder.get("next_targets") or ()]
         unless = "somebody takes it" if is_takeable(incident) else "it is resolved"
@@ -44,6 +48,10 @@ def next_step_of(incident: dict[str, Any], people: People, now: datetime) -> Nex
     state = str(ladder.get("state") or "none").lower()
     if not status.is_open:
         text = "Nothing. It is over; reopening starts the clock again."
+    elif incident.get("untold"):
+        text = "Every step was tried. Nobody could be told."
+    elif state == "exhausted" and catch_all_knows:
+        text = "Every level was told, and the catch-all knows; nobody else is paged by itself."
     elif incident.get("assigned_to") and state not in _STATES:
         text = "Stopped: somebody has it."
     else:

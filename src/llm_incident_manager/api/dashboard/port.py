@@ -40,14 +40,15 @@ class DashboardPort(Protocol):
         """Return ``{rows, total, total_at_least?, next_cursor, counts: {P0…P4: n}, any?}``.
 
         ``rows`` are incidents (specification §5.2, and the REST additions), already in order: what needs this person
-        (``needs_me: true``) first, then severity, then newest change. ``filters`` hold lists under ``status severity
+        (``needs_me: true``) first, then severity, then newest change; ``untold: true`` where no
+        page reached anyone. ``filters`` hold lists under ``status severity
         category source environment assigned_to assigned_team tag`` (ORed inside a name) and one text under ``q start
         end``. ``counts`` ignore the severity filter; ``any`` is false only while the tenant never had an incident.
         """
         ...
 
     async def incident(self, session: Session, incident_id: str) -> Document:
-        """Return one incident with ``event_count last_event_at allowed_actions version ladder``."""
+        """Return one incident with ``event_count last_event_at allowed_actions version ladder untold``."""
         ...
 
     async def timeline(self, session: Session, incident_id: str, cursor: str | None, limit: int) -> Document:
@@ -90,6 +91,22 @@ class DashboardPort(Protocol):
 
     async def assign(self, session: Session, incident_id: str, user_id: str | None, team_id: str | None) -> Document:
         """Hand the incident to a person, a team or both, and return it."""
+        ...
+
+    async def page(self, session: Session, incident_id: str, target: str, note: str) -> Document:
+        """Page ``user:<id>`` or ``team:<id>`` now, beside the ladder; Invalid where nobody would be told."""
+        ...
+
+    async def snooze(self, session: Session, incident_id: str, until: datetime | None) -> Document:
+        """Hold the ladder until then; ``None`` lets it go on."""
+        ...
+
+    async def link(self, session: Session, incident_id: str, other_id: str, kind: str) -> Document:
+        """Link two incidents both ways; ``kind`` is a ``LinkKind``."""
+        ...
+
+    async def merge(self, session: Session, incident_id: str, into: str) -> Document:
+        """Make it a duplicate of ``into`` and resolve it; return the merged incident."""
         ...
 
     async def people(self, session: Session) -> Document:

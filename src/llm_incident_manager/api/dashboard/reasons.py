@@ -4,10 +4,18 @@ from typing import Any
 
 import msgspec
 
-from llm_incident_manager.api.dashboard.words import shorten
+from llm_incident_manager.api.dashboard.words import sentence, shorten
+from llm_incident_manager.domain.vocabulary import LinkKind
 
 QUESTIONS = (("severity", "Why {severity}?"), ("grouping", "Why one incident?"), ("route", "Why these people?"))
-_SAID_ELSEWHERE = {"text", "evidence", "severity", "event_count"}
+_SAID_ELSEWHERE = {
+    *("text", "evidence", "severity", "event_count", "strategy", "source_severity", "fingerprint"),
+    *("route", "policy", "team"),
+}
+"""What the sentence, the page's head or its details say already."""
+_WORDS = {"next_threshold": "next"}
+_LINKS = {kind.value for kind in LinkKind}
+_MATCHED = ": matches"
 _SEVERITIES = {"P0", "P1", "P2", "P3", "P4"}
 
 
@@ -40,21 +48,24 @@ def reasons_of(explanation: dict[str, Any], severity: str) -> list[Reason]:
 
 def _reason(question: str, answer: dict[str, Any]) -> Reason:
     facts = [
-        (key.replace("_", " "), shorten(_plain(value), 200))
+        (_WORDS.get(key, key.replace("_", " ")), shorten(_plain(value), 200))
         for key, value in answer.items()
         if key not in _SAID_ELSEWHERE and value not in (None, "", [], {})
     ]
     return Reason(
         question=question,
-        text=shorten(answer.get("text"), 600),
-        evidence=[_evidence(item) for item in answer.get("evidence") or () if not _is_delivery(item)][:12],
+        text=shorten(sentence(answer.get("text")), 600),
+        evidence=[_evidence(item) for item in answer.get("evidence") or () if not _is_elsewhere(item)][:12],
         facts=facts[:8],
     )
 
 
-def _is_delivery(item: Any) -> bool:
-    """Whether it repeats a notification, which the page tells under “Who was told”."""
-    return isinstance(item, dict) and "channel" in item
+def _is_elsewhere(item: Any) -> bool:
+    """Whether the page tells it in a better place: a notification, a link, the fingerprint, the route that matched."""
+    if not isinstance(item, dict):
+        return False
+    by, finding = item.get("by"), str(item.get("finding") or "")
+    return "channel" in item or by == "fingerprint" or by in _LINKS or (by == "considered" and _MATCHED in finding)
 
 
 def _evidence(item: Any) -> Evidence:

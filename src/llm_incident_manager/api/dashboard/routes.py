@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from llm_incident_manager.api.dashboard.guard import Guard
+from llm_incident_manager.api.dashboard.guard import Endpoint, Guard
 from llm_incident_manager.api.dashboard.incident_list import IncidentList
 from llm_incident_manager.api.dashboard.incident_page import IncidentPage
 from llm_incident_manager.api.dashboard.port import DashboardPort
@@ -32,8 +32,18 @@ def dashboard_routes(port: DashboardPort, settings: DashboardSettings) -> list[B
         Route("/sign-in/{token}", guard.open_to_all(sign_in.enter), methods=["POST"]),
         Route("/sign-out", guard.post(sign_in.leave), methods=["POST"]),
         Route("/stream", guard.open_to_all(stream.show), methods=["GET"]),
+        Route("/favicon.ico", guard.open_to_all(_to_the_mark(static)), methods=["GET"]),
         Route("/static/{name}", guard.open_to_all(static.answer), methods=["GET"]),
     ]
+
+
+def _to_the_mark(static: StaticFiles) -> Endpoint:
+    """For pages that name no icon, such as the API's."""
+
+    async def answer(request: Request) -> Response:
+        return RedirectResponse(static.address("mark.svg"), status_code=307)
+
+    return answer
 
 
 async def _to_incidents(request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from zlib import crc32
 
 import msgspec
 
@@ -37,6 +38,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     deadline: Deadline
     takeable: bool
     needs_reader: bool
+    untold: bool
     allowed: str
     mark: str
 
@@ -63,16 +65,17 @@ def row_of(incident: dict[str, Any], people: People, now: datetime, *, may_respo
     owner = owner_of(incident, people)
     opened = instant(incident["created_at"]) or now
     changed = instant(incident.get("last_event_at")) or instant(incident.get("updated_at")) or opened
+    untold = bool(incident.get("untold"))
     told = (incident["status"], incident["severity"], incident.get("event_count"), owner.name, incident.get("version"))
     return Row(
         id=incident["id"],
-        title=shorten(incident["title"], 160),
+        title=shorten(incident["title"], 84),
         severity=severity_of(incident).value,
         status=status_of(incident).value,
         status_mark=mark,
         status_text=words,
-        resource=shorten(resource.get("name") or resource.get("id"), 60),
-        source=shorten(incident.get("source"), 40),
+        resource=shorten(resource.get("name") or resource.get("id"), 36),
+        source=shorten(incident.get("source"), 28),
         category=shorten(incident.get("category"), 24),
         opened_at=opened,
         changed_at=changed,
@@ -81,6 +84,7 @@ def row_of(incident: dict[str, Any], people: People, now: datetime, *, may_respo
         deadline=deadline_of(incident, now),
         takeable=may_respond and is_takeable(incident),
         needs_reader=bool(incident.get("needs_me")),
+        untold=untold,
         allowed=" ".join(["take", *incident.get("allowed_actions", ())]),
-        mark="|".join(str(part) for part in told),
+        mark=f"{crc32(repr((*told, untold)).encode()):x}",
     )

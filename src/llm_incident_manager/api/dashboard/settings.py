@@ -18,7 +18,7 @@ class DashboardSettings(msgspec.Struct, frozen=True, kw_only=True):
     secret: str
     public_url: str = "http://127.0.0.1:3000"
     session_lifetime: timedelta = timedelta(days=14)
-    page_size: int = 32
+    page_size: int = 50
     heartbeat: timedelta = timedelta(seconds=15)
     clock: Clock = msgspec.field(default_factory=SystemClock)
 

@@ -9,7 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from llm_incident_manager.api.dashboard.guard import Guard
 from llm_incident_manager.api.dashboard.port import Document, Session
-from llm_incident_manager.errors import Unavailable
+from llm_incident_manager.errors import IncidentManagerError, Unauthenticated
 
 _KEYS = ("incident_id", "severity", "status", "kind")
 _RETRY_MILLISECONDS = 2000
@@ -24,8 +24,11 @@ class Stream:
     async def show(self, request: Request) -> Response:
         """Answer with the stream, or 204, upon which browsers stop asking, where nobody is signed in."""
         session = self._guard.sessions.read(request)
-        if session is None:
-            return Response(status_code=204)
+        try:
+            if session is None or not await self._guard.port.people(session):
+                return Response(status_code=204)
+        except Unauthenticated:
+            return Response(status_code=204)  # removed since signing in
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(self._lines(session), media_type="text/event-stream", headers=headers)
 
@@ -44,8 +47,8 @@ class Stream:
                 change, coming = coming.result(), None
                 known = {key: change[key] for key in _KEYS if change.get(key) is not None}
                 yield f"event: change\ndata: {json.dumps(known)}\n\n"
-        except (StopAsyncIteration, Unavailable):
-            return  # the server stops or the store is away: the browser comes back by itself
+        except (StopAsyncIteration, IncidentManagerError):
+            return  # the server stops, the store is away, the person was removed: the browser asks again by itself
         finally:
             if coming is not None:
                 coming.cancel()

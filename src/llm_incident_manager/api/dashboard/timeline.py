@@ -7,7 +7,16 @@ from typing import Any
 
 import msgspec
 
-from llm_incident_manager.api.dashboard.words import STATUS_NAMES, People, grouped, instant, listed, shorten
+from llm_incident_manager.api.dashboard.words import (
+    STATUS_NAMES,
+    People,
+    cause,
+    grouped,
+    instant,
+    linked_because,
+    listed,
+    shorten,
+)
 from llm_incident_manager.domain.vocabulary import Status
 
 GROUPS = ("events", "changes", "pages", "actions", "comments")
@@ -48,13 +57,27 @@ _VERBS = {
     "notification_sent": "told somebody",
     "incident_updated": "updated it",
 }
+_BY_ITSELF = {
+    "incident_created": "opened",
+    "acknowledged": "acknowledged",
+    "escalated": "escalated",
+    "resolved": "resolved",
+    "closed": "closed",
+    "reopened": "reopened",
+}
+"""What is said where nobody did it, or a change tells what follows from another."""
+_PROMISES = {"acknowledgment": "the deadline to take it passed", "resolution": "the deadline to resolve it passed"}
 _STATE_VERBS = {"start_work": "started work", "de-escalate": "de-escalated"}
 _UPDATES = {"resolution": "wrote down how it ended", "snoozed": "let it snooze", "woken": "woke it up"}
 _KEY_MOMENTS = {"incident_created", "acknowledged", "resolved"}
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One moment. ``before`` and ``after`` are (mark, words) of a status; ``quote`` is what a person wrote."""
+    """One moment, or several alike: then ``since`` is the first one's time and ``count`` how many events or moments.
+
+    ``who`` is empty where no person and no source did it. ``before`` and ``after`` are (mark, words) of a status;
+    ``quote`` is what a person wrote.
+    """
 
     group: str
     icon: str
@@ -66,11 +89,50 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     after: tuple[str, str] | None = None
     severities: tuple[str, str] | None = None
     quote: str = ""
+    since: datetime | None = None
+    joined: int = 0
+    times: int = 1
 
 
 def entries_of(log: list[dict[str, Any]], people: People) -> list[Entry]:
-    """Return the log's entries as sentences, in the order given."""
-    return [_entry(line, people) for line in log]
+    """Return the log's entries as sentences, newest first as given; neighbours that say the same are one."""
+    entries: list[Entry] = []
+    for line in log:
+        if _says_nothing_new(line, log):
+            continue
+        entry = _entry(line, people)
+        if entries and (one := _both(entries[-1], entry)) is not None:
+            entries[-1] = one
+        else:
+            entries.append(entry)
+    return entries
+
+
+def _says_nothing_new(line: dict[str, Any], log: list[dict[str, Any]]) -> bool:
+    """Whether it is the assignment that goes with somebody's own taking."""
+    actor = line.get("actor") or {}
+    if line.get("event_type") != "assigned" or (line.get("event_data") or {}).get("user") != actor.get("id"):
+        return False
+    return any(
+        other is not line
+        and other.get("event_type") in ("acknowledged", "state_changed")
+        and (other.get("timestamp"), other.get("actor")) == (line.get("timestamp"), line.get("actor"))
+        for other in log
+    )
+
+
+def _both(newer: Entry, older: Entry) -> Entry | None:
+    """Return two neighbours as one, or None where they differ."""
+    since = older.since or older.at
+    if newer.joined and older.joined:
+        joined = newer.joined + older.joined
+        return msgspec.structs.replace(newer, joined=joined, text=_joined(joined), since=since)
+    alike = msgspec.structs.replace(newer, at=None, since=None, times=1) == msgspec.structs.replace(
+        older, at=None, since=None, times=1
+    )
+    if not alike or newer.quote or newer.after or newer.severities:
+        return None
+    return msgspec.structs.replace(newer, times=newer.times + older.times, since=since)
 
 
 def group_sizes(entries: list[Entry]) -> dict[str, int]:
@@ -96,18 +158,29 @@ def _entry(line: dict[str, Any], people: People) -> Entry:
     group = _GROUP_OF.get(kind, "changes")
     if kind == "incident_updated" and not count:
         group = "changes"
+    actor = line.get("actor") or {}
+    alone = actor.get("type") == "system" or count or _follows(kind, facts, actor)
+    text = _sentence(kind, facts, moves, people, alone=bool(alone))
     return Entry(
         group=group,
         icon="dot" if kind == "incident_updated" and group == "changes" else _ICONS.get(kind, "dot"),
-        who=_who(line.get("actor") or {}, people),
-        text=_sentence(kind, facts, moves, people),
+        who="" if alone else _who(actor, people),
+        text=text[:1].upper() + text[1:] if alone else text,
         at=instant(line.get("timestamp")),
         key_moment=kind in _KEY_MOMENTS,
         before=_status_pair(moves.get("status", (None, None))[0]),
         after=_status_pair(moves.get("status", (None, None))[1]),
         severities=_severities(moves.get("severity")),
         quote=shorten(_quote(line, facts), 4000),
+        joined=int(count or 0),
     )
+
+
+def _follows(kind: str, facts: dict[str, Any], actor: dict[str, Any]) -> bool:
+    """Whether it is what the engine does upon another's event or action: route it, page people."""
+    if kind == "notification_sent":
+        return not (facts.get("reason") == "paged_by_hand" and actor.get("type") == "user")
+    return facts.get("kind") == "routed"
 
 
 def _who(actor: dict[str, Any], people: People) -> str:
@@ -116,25 +189,30 @@ def _who(actor: dict[str, Any], people: People) -> str:
     return shorten(actor.get("name") or people.name(actor.get("id")) or "The system", 80)
 
 
-def _sentence(kind: str, facts: dict[str, Any], moves: dict[str, tuple[Any, Any]], people: People) -> str:
+def _sentence(
+    kind: str, facts: dict[str, Any], moves: dict[str, tuple[Any, Any]], people: People, *, alone: bool
+) -> str:
     if kind == "notification_sent":
         return _page(facts, people)
     if facts.get("kind") == "routed":
         route = f" by “{facts['route']}”" if facts.get("route") else ""
-        return shorten(f"routed it{route}{_to(moves, people)}", 240)
+        return shorten(f"routed{route}{_to(moves, people)}", 240)
     if kind == "assigned":
-        return f"assigned it{_to(moves, people)}" if moves else "took the owner off"
+        return f"assigned it{_to(moves, people)}" if _to(moves, people) else "took the owner off"
     if kind == "escalated" and (level := facts.get("level") or moves.get("escalation_level", (None, None))[1]):
         return f"escalated to level {level}"
     if kind == "sla_breached":
-        return shorten(f"the {facts.get('deadline') or facts.get('kind') or 'promised'} deadline passed", 120)
+        which = str(facts.get("deadline") or facts.get("kind") or "promised")
+        return _PROMISES.get(which, shorten(f"the {which} deadline passed", 120))
     if kind == "action_executed" and (done := facts.get("description") or facts.get("type")):
         return shorten(done, 240)
     if kind == "state_changed" and facts.get("action") in _STATE_VERBS:
         return _STATE_VERBS[facts["action"]]
     if kind == "incident_updated":
         return shorten(_update(facts, moves), 240)
-    return _VERBS.get(kind, kind.replace("_", " "))
+    said = _BY_ITSELF.get(kind) if alone else None
+    why = str(facts.get("reason") or "").rpartition("reached: ")[2] if said else ""
+    return f"{said}: {why}" if said and why else said or _VERBS.get(kind, kind.replace("_", " "))
 
 
 def _to(moves: dict[str, tuple[Any, Any]], people: People) -> str:
@@ -149,25 +227,32 @@ def _page(facts: dict[str, Any], people: People) -> str:
     reached = listed(list(dict.fromkeys(names))) or people.target(facts.get("target") or "somebody")
     channel = f" by {facts['channel']}" if facts.get("channel") else ""
     level = f", level {facts['level']}" if facts.get("level") else ""
-    reason = f": {facts['reason']}" if facts.get("reason") else ""
-    verb = {
-        "delivered": "reached",
-        "failed": "did not reach",
-        "skipped": "had no way to tell",
-        "planned": "pages",
-    }.get(str(facts.get("state")), "told")
-    return shorten(f"{verb} {reached}{channel}{level}{reason}", 240)
+    reason = f": {cause(facts['reason'])}" if facts.get("reason") else ""
+    if facts.get("type") == "resolved" and facts.get("state") == "planned":
+        return shorten(f"telling {reached}{channel} that it is over", 240)
+    match str(facts.get("state")):
+        case "delivered":
+            text = f"reached {reached}{channel}"
+        case "failed":
+            text = f"did not reach {reached}{channel}{reason}"
+        case "skipped":
+            whys = list(dict.fromkeys(str(page["skipped"]) for page in pages if page.get("skipped")))
+            text = f"could not tell {reached if pages else 'anybody'}: {listed(whys) or 'nobody is named there'}"
+        case _:
+            text = f"paged {reached}{channel}{level}{reason}"
+    return shorten(text, 240)
 
 
 def _update(facts: dict[str, Any], moves: dict[str, tuple[Any, Any]]) -> str:
     reason = f": {facts['reason']}" if facts.get("reason") else ""
     if facts.get("count"):
-        return f"{grouped(int(facts['count']))} more event{'s' if int(facts['count']) != 1 else ''} joined"
+        return _joined(int(facts["count"]))
     if "severity" in moves:
         return f"changed the severity{reason}"
     kind = facts.get("kind")
     if kind == "linked":
-        return f"linked {facts.get('incident_id')} as {str(facts.get('link', 'related')).replace('_', ' ')}{reason}"
+        why = f": {linked_because(facts.get('reason'))}" if linked_because(facts.get("reason")) else ""
+        return f"linked {facts.get('incident_id')} as {str(facts.get('link', 'related')).replace('_', ' ')}{why}"
     if kind in _UPDATES:
         return _UPDATES[kind]
     if moves:
@@ -175,10 +260,16 @@ def _update(facts: dict[str, Any], moves: dict[str, tuple[Any, Any]]) -> str:
     return _VERBS["incident_updated"]
 
 
+def _joined(count: int) -> str:
+    return f"{grouped(count)} more event{'s' if count != 1 else ''} joined"
+
+
 def _quote(line: dict[str, Any], facts: dict[str, Any]) -> str:
     if facts.get("kind") == "resolution":
         parts = (facts.get("root_cause"), facts.get("resolution_notes"))
         return "\n".join(str(part) for part in parts if part)
+    if line.get("event_type") == "notification_sent" and facts.get("reason") != "paged_by_hand":
+        return ""  # the note to a level that nobody can be told of: the sentence says it
     return str(line.get("notes") or facts.get("text") or "")
 
 

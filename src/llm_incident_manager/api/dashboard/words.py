@@ -18,6 +18,40 @@ STATUS_NAMES = {
 }
 """Per status its mark (the end of a class and of an icon's name) and what people read."""
 
+CAUSES = {
+    "opened": "it opened",
+    "severity_raised": "it got worse",
+    "next_level": "nobody acted in time",
+    "acknowledgment_deadline": "nobody took it in time",
+    "resolution_deadline": "it was not resolved in time",
+    "manager_page": "the incident manager is to know",
+    "exhausted": "every level was told",
+    "fallback": "the other ways failed",
+    "escalated_by_hand": "somebody escalated it",
+    "paged_by_hand": "somebody asked for it",
+    "resolved": "it is over",
+    "acknowledgment_deadline_missed": "the deadline to take it passed",
+    "resolution_deadline_missed": "the deadline to resolve it passed",
+}
+"""Why somebody is told: the engine's reasons, as people say them."""
+
+
+def cause(reason: Any) -> str:
+    """Return why somebody is told, in words; an unknown reason without its underscores."""
+    return CAUSES.get(str(reason or ""), str(reason or "").replace("_", " "))
+
+
+def linked_because(reason: Any) -> str:
+    """Return why two incidents are linked, or nothing where the reason only names who did it."""
+    text = str(reason or "")
+    return "" if text.startswith("linked by ") else text
+
+
+def sentence(text: Any) -> str:
+    """Return the text with a capital at its start and a full stop at its end."""
+    plain = str(text or "").strip()
+    return plain[:1].upper() + plain[1:] + ("" if not plain or plain[-1] in ".!?…" else ".")
+
 
 def instant(value: Any) -> datetime | None:
     """Return an ISO 8601 text or datetime as an aware UTC datetime, or None where there is none."""

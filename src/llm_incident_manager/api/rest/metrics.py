@@ -20,6 +20,7 @@ FAMILIES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "worker_processing_duration_seconds": ("histogram", "Time of one batch or delivery of a worker."),
         "incidents_created_total": ("counter", "Incidents opened, by severity and category."),
         "incidents_by_severity": ("gauge", "Open incidents."),
+        "incidents_untold": ("gauge", "Open incidents that ask for somebody while no page has reached anyone."),
         "incidents_by_status": ("gauge", "All incidents."),
         "incident_mttr_seconds": ("histogram", "Time to resolve: how long incidents were open."),
         "incident_mtta_seconds": ("histogram", "Time to acknowledge, by people only."),

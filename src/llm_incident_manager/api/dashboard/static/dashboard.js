@@ -18,6 +18,7 @@ function announce(text) {   // for screen readers, and for all others during fiv
 }
 
 // ---- renewing what the page shows, without moving anything under a thumb ----
+const idOf = (row) => row.id.slice('row-'.length);
 const rows = () => $('#rows');
 const parse = (html) => new DOMParser().parseFromString(html, 'text/html');
 let lastTouch = 0, waiting = null, changed = new Set();
@@ -25,7 +26,7 @@ addEventListener('pointermove', (event) => { if (event.target.closest?.('#rows')
 addEventListener('touchstart', () => { lastTouch = Date.now(); }, { passive: true });
 const isReading = () => Boolean($('#rows tr:has(:checked), #rows tr.is-cursor, #rows tr:focus-within'))
   || scrollY > 80 || Date.now() - lastTouch < 4000;
-const isWriting = (element) => Boolean($(':popover-open', element)) || element.matches(':popover-open')
+const isWriting = (element) => Boolean($(':popover-open, details.menu[open]', element)) || element.matches(':popover-open')
   || $$('textarea, input[type=search], input:not([type])', element).some((field) => field.value !== field.defaultValue)
   || (element.contains(document.activeElement) && document.activeElement.matches('textarea, input, select'));
 
@@ -37,9 +38,13 @@ function renewParts(fresh) {
     const next = fresh.getElementById(part.id);
     if (!next || isWriting(part)) continue;
     const key = part.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    keepOpen(part, next);
     part.replaceWith(next);
     if (key) $(`[data-key="${key}"]`, next)?.focus();
   }
+}
+function keepOpen(old, next) {   // what somebody has unfolded stays so
+  for (const fold of $$('[data-keep]', next)) fold.open = $(`[data-keep="${fold.dataset.keep}"]`, old)?.open ?? fold.open;
 }
 function renewAround(fresh) {   // what stands around the list: counts
   for (const part of $$('[data-live][id]')) {
@@ -54,20 +59,20 @@ function replaceMain(fresh) {
   dressUp();
 }
 function renewList(fresh) {
-  const coming = $$('#rows > tr', fresh), now = new Map($$('#rows > tr').map((row) => [row.dataset.id, row]));
+  const coming = $$('#rows > tr', fresh), now = new Map($$('#rows > tr').map((row) => [idOf(row), row]));
   if (!coming.length) { if (isReading()) hold(now.size, fresh); else replaceMain(fresh); return; }
   const reading = isReading();
   let held = 0;
   for (const row of coming) {
-    const old = now.get(row.dataset.id);
+    const old = now.get(idOf(row));
     if (!old) { held += 1; alarm(row); }
     if (old && old.dataset.mark !== row.dataset.mark) row.classList.add('is-fresh');
     if (!old) row.classList.add('is-fresh');
   }
   if (!reading) { rows().replaceChildren(...coming); hold(0); return; }
   for (const row of coming) {   // in place: values change, nothing moves
-    const old = now.get(row.dataset.id);
-    now.delete(row.dataset.id);
+    const old = now.get(idOf(row));
+    now.delete(idOf(row));
     if (old && old.dataset.mark !== row.dataset.mark) swapRow(old, row.cloneNode(true));
   }
   for (const [id, row] of now) { held += 1; if (changed.has(id)) renewRow(row); }
@@ -82,7 +87,7 @@ function swapRow(old, row) {
   toViewersZone(row);
 }
 async function renewRow(row) {
-  const answer = await fetch(`/incidents/${encodeURIComponent(row.dataset.id)}/row`, { headers: { 'X-Dashboard': 'live' } });
+  const answer = await fetch(`/incidents/${encodeURIComponent(idOf(row))}/row`, { headers: { 'X-Dashboard': 'live' } });
   if (answer.ok && row.isConnected) putRow(row, await answer.text());
 }
 function putRow(row, html) {
@@ -90,7 +95,7 @@ function putRow(row, html) {
   if (next) { next.classList.add('is-fresh'); swapRow(row, next); tick(); }
 }
 const alarm = (row) => {
-  if (['P0', 'P1'].includes(row.dataset.severity)) announce(`New ${row.dataset.severity}: ${$('.c-title a', row).textContent}`);
+  if (['P0', 'P1'].includes($('.sev', row).textContent.trim())) announce(`New ${$('.sev', row).textContent.trim()}: ${$('.c-title a', row).textContent}`);
 };
 function hold(count, fresh) {
   const bar = $('#held');
@@ -148,7 +153,7 @@ function listen() {
   stream.addEventListener('error', () => {
     downSince ||= Date.now();
     setTimeout(() => { if (downSince) stale(true); }, 3000);
-    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 10000);
+    if (stream.readyState === EventSource.CLOSED) { renewSoon(); setTimeout(listen, 10000); }   // perhaps signed out
   });
 }
 
@@ -158,7 +163,7 @@ async function act(button) {
   const body = new URLSearchParams({ csrf: form.elements.csrf.value });
   const answer = await fetch(button.formAction, { method: 'POST', body, headers: { 'X-Dashboard': 'act' } });
   const told = await answer.json().catch(() => ({ message: 'It did not work. Reload the page and try again.' }));
-  announce(`${row.dataset.id}: ${told.message}`);
+  announce(`${idOf(row)}: ${told.message}`);
   if (told.row) putRow(row, told.row); else { row.classList.add('is-fresh'); renewRow(row); sayFailure(told.message); }
 }
 function sayFailure(text) {
@@ -193,7 +198,9 @@ addEventListener('click', async (event) => {
   if (copy) { await navigator.clipboard?.writeText($(`#${copy.dataset.copy}`).textContent); announce('Copied.'); }
   const forget = event.target.closest?.('[data-forget]');
   if (forget) { keepViews(ownViews().filter((view) => view.name !== forget.dataset.forget)); }
-  for (const menu of $$('details.menu[open]')) if (!menu.contains(event.target)) menu.open = false;
+  for (const menu of $$('details.menu[open]')) {
+    if (!menu.contains(event.target) || event.target.closest('[popovertarget]')) menu.open = false;
+  }
 });
 
 // ---- saved views ----
@@ -238,7 +245,7 @@ function press(key, word) {
   if (button) { button.click(); if (key === 'c') $('#say')?.focus(); return; }
   if (!row) { announce($('#acts') ? `${word}: not possible now.` : 'Move to an incident with j or k first.'); return; }
   if (key === 'a') { const take = $('.btn-row', row); if (take) take.click(); else announce('Somebody has it already.'); return; }
-  location.assign(`/incidents/${encodeURIComponent(row.dataset.id)}#do=${{ e: 'form-escalate', r: 'form-resolve', u: 'form-assign', c: 'say' }[key] || 'acts'}`);
+  location.assign(`/incidents/${encodeURIComponent(idOf(row))}#do=${{ e: 'form-escalate', r: 'form-resolve', u: 'form-assign', c: 'say' }[key] || 'acts'}`);
 }
 const KEYS = {
   j: () => move(1), k: () => move(-1), '.': showNewer, '?': () => $('#keys').showModal(),
@@ -262,7 +269,7 @@ function dressUp() {
   toViewersZone();
   tick();
   showViews();
-  if (rows()) store.set(sessionStorage, 'list', $$('#rows > tr').map((row) => row.dataset.id));
+  if (rows()) store.set(sessionStorage, 'list', $$('#rows > tr').map(idOf));
 }
 setClock(document);
 dressUp();

@@ -47,7 +47,8 @@ export function tick() {
     const from = new Date(bar.dataset.from), until = new Date(bar.dataset.until);
     const used = (here - from) / Math.max(1, until - from);
     put($('b', bar), countDown((until - here) / 1000));
-    $('.fill', bar)?.setAttribute('width', `${Math.max(0, Math.min(100, used * 100)).toFixed(1)}%`);
+    $('progress', bar)?.setAttribute('value', Math.max(0, Math.min(1, used)).toFixed(3));
+    bar.title ||= full.format(until);
     for (const tone of ['ok', 'warn', 'bad']) {
       bar.classList.toggle(`sla-${tone}`, tone === (here >= until ? 'bad' : used >= 0.5 ? 'warn' : 'ok'));
     }
