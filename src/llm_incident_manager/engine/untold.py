@@ -12,7 +12,7 @@ from llm_incident_manager.domain.vocabulary import NotificationType, Severity, S
 from llm_incident_manager.engine.ports import Transaction
 from llm_incident_manager.engine.rows import IncidentFilter
 
-MOST_LOOKED_AT = 500
+MOST_LOOKED_AT = 200
 """So many untaken incidents of a tenant are looked at for the metric, worst first; beyond it says at least."""
 _ASKING = frozenset({LadderState.CLIMBING, LadderState.EXHAUSTED, LadderState.QUIET})
 

@@ -1,6 +1,7 @@
 """The engine behind the dashboard: each page's question asked in the signed-in person's name."""
 
 import hashlib
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeVar
@@ -23,7 +24,7 @@ from llm_incident_manager.domain.vocabulary import (
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.identify import Identify
 from llm_incident_manager.engine.links import Links
-from llm_incident_manager.engine.ports import Store
+from llm_incident_manager.engine.ports import Store, Transaction
 from llm_incident_manager.engine.query import Query
 from llm_incident_manager.engine.relay import TOPIC
 from llm_incident_manager.engine.respond import Respond
@@ -68,8 +69,12 @@ class EnginePort:
         caller = self._caller(session)
         wanted = _filter(filters, caller.actor.id, cursor, limit)
         page = await self._query.incidents(caller, wanted)
-        by_severity = {each.value: await self._total(caller, wanted, each) for each in Severity}
         rows = page["incidents"]
+        if cursor is None and not wanted.severity and page["next_cursor"] is None:
+            sizes = Counter(row["severity"] for row in rows)
+            by_severity = {each.value: sizes[each.value] for each in Severity}
+        else:
+            by_severity = await self._store.read(caller.tenant, lambda tx: _by_severity(tx, wanted))
         untold = await self._untold(caller, [row["id"] for row in rows if UNTAKEN & set(row["allowed_actions"])])
         for row in rows:
             # Whoever could act on a page: it is untaken, mine or nobody's, and urgent enough to tell somebody at all.
@@ -99,12 +104,6 @@ class EnginePort:
         return await self._store.read(
             caller.tenant, lambda tx: untold_among(tx, list(tx.incidents.get_many(ids).values()))
         )
-
-    async def _total(self, caller: Caller, wanted: IncidentFilter, severity: Severity) -> int:
-        """Return how many incidents the filters leave of one severity, up to 10,000."""
-        of_one = msgspec.structs.replace(wanted, severity=(severity,), cursor=None, limit=1, sort="-updated_at")
-        page = await self._store.read(caller.tenant, lambda tx: tx.incidents.search(of_one))
-        return page.total
 
     async def incident(self, session: Session, incident_id: str) -> Document:
         """Return one incident, and whether it reached nobody."""
@@ -238,6 +237,12 @@ class EnginePort:
 
 def _shown(incident: Incident) -> Document:
     return incident_document(incident)
+
+
+def _by_severity(tx: Transaction, wanted: IncidentFilter) -> dict[str, int]:
+    """Return how many incidents the other filters leave of each severity, up to 10,000 each."""
+    one = msgspec.structs.replace(wanted, cursor=None, limit=1, needs=None, sort="-updated_at")
+    return {each.value: tx.incidents.search(msgspec.structs.replace(one, severity=(each,))).total for each in Severity}
 
 
 def _filter(filters: Mapping[str, Sequence[str]], needs: str, cursor: str | None, limit: int) -> IncidentFilter:
