@@ -149,6 +149,12 @@ def is_live(page: Any) -> None:
     playwright.expect(page.locator("#live")).to_be_visible()
 
 
+def click_through(page: Any, link_or_button: Any) -> None:
+    """Click, and return once the page that answers has loaded and heeds keys: its scripts run before its load event."""
+    with page.expect_navigation(wait_until="load"):
+        link_or_button.click()
+
+
 def path_of(address: str) -> str:
     """Return the path and the query of an address."""
     parts = urlsplit(address)

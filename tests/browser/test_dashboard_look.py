@@ -16,6 +16,7 @@ from llm_incident_manager.api.dashboard.routes import dashboard_routes
 from llm_incident_manager.api.dashboard.settings import DashboardSettings
 from llm_incident_manager.domain.incidents.transitions import allowed_actions
 from llm_incident_manager.domain.vocabulary import Status
+from tests.browser.site import click_through, is_live
 from tests.dashboard_night import HOSTILE
 from tests.dashboard_world import NightPort
 
@@ -121,10 +122,6 @@ def visit(browser: playwright.Browser, site: Site) -> Iterator[Callable[..., pla
     assert faults == []
 
 
-def is_live(page: playwright.Page) -> None:
-    playwright.expect(page.locator("#live")).to_be_visible()
-
-
 @pytest.mark.requirement("UI-01")
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 800, 1280, 2560])
@@ -223,7 +220,7 @@ def test_everything_can_be_done_from_the_keyboard(visit: Callable[..., playwrigh
     page.wait_for_url(f"**/{NEWEST}")
     playwright.expect(page.locator("#esc-note")).to_be_focused()
     page.keyboard.type("j a x e: keys rest while typing")
-    page.get_by_role("button", name="Escalate", exact=True).click()
+    click_through(page, page.get_by_role("button", name="Escalate", exact=True))
     playwright.expect(page.locator("#said")).to_contain_text("Escalated.")
     playwright.expect(page.locator("#head .st")).to_contain_text("Escalated")
     assert site.port.done[-1] == ("ana", NEWEST, "escalate", {"note": "j a x e: keys rest while typing"})

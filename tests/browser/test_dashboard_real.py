@@ -6,7 +6,7 @@ import pytest
 
 from llm_incident_manager.domain.incidents.transitions import TRANSITIONS, allowed_actions
 from llm_incident_manager.domain.vocabulary import Action, Status
-from tests.browser.site import AXE, BROWSER, Site, Visit, is_live, playwright, post, rows_of, token_of
+from tests.browser.site import AXE, BROWSER, Site, Visit, click_through, is_live, playwright, post, rows_of, token_of
 
 pytestmark = BROWSER
 
@@ -77,12 +77,12 @@ def test_comment_assign_and_resolve_with_a_root_cause(visit: Visit, site: Site) 
     incident_id = site.in_status(Status.IN_PROGRESS, "a whole life")
     page = visit(f"/incidents/{incident_id}")
     page.locator("#say").fill("Not us: the <b>provider</b> is slow.")
-    page.get_by_role("button", name="Comment", exact=True).click()
+    click_through(page, page.get_by_role("button", name="Comment", exact=True))
     playwright.expect(page.locator("#entries")).to_contain_text("Not us: the <b>provider</b> is slow.")
     is_live(page)
     page.keyboard.press("u")
     page.locator("#form-assign #as-user").select_option("bo")
-    page.locator("#form-assign").get_by_role("button", name="Assign").click()
+    click_through(page, page.locator("#form-assign").get_by_role("button", name="Assign"))
     playwright.expect(page.locator("#facts")).to_contain_text("Bo Lindqvist")
     is_live(page)
     page.keyboard.press("r")
@@ -205,10 +205,10 @@ def test_many_incidents_are_read_page_by_page_forwards_and_back_and_taken_togeth
         seen.append(rows_of(page))
     assert [len(each) for each in seen] == [50, 50, 20]
     assert set().union(*seen) == ids
-    page.get_by_role("link", name="Previous").click()
+    click_through(page, page.get_by_role("link", name="Previous"))
     playwright.expect(page.locator("#foot-count")).to_contain_text("page 2")
     assert rows_of(page) == seen[1]
-    page.get_by_role("link", name="Previous").click()
+    click_through(page, page.get_by_role("link", name="Previous"))
     playwright.expect(page.locator("#foot-count")).to_contain_text("page 1")
     assert rows_of(page) == seen[0]
     for key in ("j", "x", "j", "x"):
@@ -231,13 +231,14 @@ def test_the_keys_work_over_the_real_server(visit: Visit, site: Site) -> None:
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/incidents/{incident_id}")
     is_live(page)
-    page.keyboard.press("s")
+    with page.expect_navigation(wait_until="load"):
+        page.keyboard.press("s")
     says(page, "Work has started.")
     is_live(page)
     page.keyboard.press("e")
     playwright.expect(page.locator("#esc-note")).to_be_focused()
     page.keyboard.type("over to you")
-    page.get_by_role("button", name="Escalate", exact=True).click()
+    click_through(page, page.get_by_role("button", name="Escalate", exact=True))
     playwright.expect(page.locator("#head .st")).to_contain_text("Escalated")
     is_live(page)
     page.keyboard.press("w")
