@@ -52,7 +52,7 @@ def main() -> int:
         list_incidents=given.incidents // share,
     )
     machine = facts(bench.root)
-    machine.append(f"FAST_INTAKE={os.environ.get('FAST_INTAKE', 'off')}")
+    machine.append(f"FAST_INTAKE={os.environ.get('FAST_INTAKE', 'auto')}")
     if given.quick:
         machine.append("a quick run: a tenth of every size, and one round of each comparison")
     started = time.monotonic()

@@ -80,7 +80,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     tls_key_file: Path | None
     tls_client_ca_file: Path | None
     log_level: str
-    fast_intake: bool = False
+    fast_intake: bool | None = None
+    """``None``: on with a version of uvicorn that the short cut is proven with."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -130,7 +131,7 @@ def read_environment(environment: Mapping[str, str], flags: Mapping[str, str | N
         tls_key_file=read.file("TLS_KEY_FILE"),
         tls_client_ca_file=read.file("TLS_CLIENT_CA_FILE"),
         log_level=_log_level(read),
-        fast_intake=read.flag("FAST_INTAKE", False),
+        fast_intake=read.flag("FAST_INTAKE", False) if read.text("FAST_INTAKE") not in (None, "auto") else None,
         notes=tuple(read.notes),
     )
     for given, other in (("TLS_CERT_FILE", "TLS_KEY_FILE"), ("TLS_KEY_FILE", "TLS_CERT_FILE")):

@@ -12,8 +12,9 @@ from ipaddress import ip_network
 import click
 import msgspec
 import structlog
+import uvicorn
 
-from llm_incident_manager.api.rest.fast_protocol import FastProtocol
+from llm_incident_manager.api.rest.fast_protocol import PROVEN_UVICORN, FastProtocol, proven_here
 from llm_incident_manager.app.apis import Apis, asgi_app, build_apis
 from llm_incident_manager.app.config import DatabaseType, ServerConfig
 from llm_incident_manager.app.file_settings import FileSettings
@@ -133,12 +134,18 @@ class Server:
             self._listener,
             tls_cert=config.tls_cert_file,
             tls_key=config.tls_key_file,
-            protocol=partial(FastProtocol, self.apis.rest) if config.fast_intake else "httptools",
+            protocol=partial(FastProtocol, self.apis.rest) if self._takes_short_cut() else "httptools",
         )
         await self._http.start()
         token = await self.apis.links.create(None, None, ttl_seconds=3600)
         self.sign_in_link = f"{self.url}/sign-in/{token}"
         log.info("ready", url=self.url, version=self.apis.version, data_dir=str(config.data_dir))
+
+    def _takes_short_cut(self) -> bool:
+        wanted = self.config.fast_intake
+        if wanted is None and not proven_here():
+            log.warning("short_cut_not_taken", uvicorn=uvicorn.__version__, proven_with=PROVEN_UVICORN)
+        return proven_here() if wanted is None else wanted
 
     async def _first_key(self) -> None:
         if self.config.bootstrap_api_key is not None:

@@ -1,7 +1,8 @@
 """① Event accepted: identity, rate, fingerprint, incident id, journal; only then the answer (ING-01, ING-05 to 08)."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 import msgspec
@@ -30,6 +31,8 @@ from llm_incident_manager.resilience.sliding_window import SlidingWindow
 log = structlog.get_logger("accept")
 MAX_LAG_SECONDS = 10.0
 """Above this lag repeats are answered 503: the lag is bounded, not only the bytes."""
+LAG_LOOK_SECONDS = 0.05
+"""How often the lag is asked for while events stream in."""
 MAX_DECODED = 20_000
 MAX_UNKEPT = 1000
 
@@ -52,6 +55,15 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True):
     event: Event
     identity: Identity
     record: Record
+
+
+class Arrival(msgspec.Struct, frozen=True):
+    """The moment of a request, in the forms that its events need it; asked once for all of them."""
+
+    now: datetime
+    microseconds: int
+    day: date
+    monotonic: float
 
 
 class Intake:
@@ -83,6 +95,8 @@ class Intake:
         self._ids = ids
         self._windows: dict[tuple[str, str, str], SlidingWindow] = {}
         self._unkept: dict[str, list[DeadLetter]] = {}
+        self._lag_seconds = 0.0
+        self._lag_asked = float("-inf")
         self.decoded: dict[Position, Event] = {}
 
     async def accept_any(self, body: bytes, caller: Caller) -> Receipt | BatchReceipt:
@@ -97,8 +111,8 @@ class Intake:
         Raises Invalid naming every field at fault, Forbidden, RateLimited, or Unavailable where it cannot be stored.
         """
         caller.require(Scope.INGEST)
-        now = self._clock.now()
-        return await self._accept_event(self.read_single(body, caller, now), body, caller, now)
+        arrival = self._arrival()
+        return await self._accept_event(self.read_single(body, caller, arrival.now), body, caller, arrival)
 
     def accept_soon(self, body: bytes, caller: Caller, answer: Callable[[Receipt | Unavailable], None]) -> bool:
         """Accept one event without anybody waiting: ``answer`` is called once it is durable, or known before.
@@ -109,22 +123,22 @@ class Intake:
         if is_batch(body):
             return False
         caller.require(Scope.INGEST)
-        now = self._clock.now()
-        event = self.read_single(body, caller, now)
+        arrival = self._arrival()
+        event = self.read_single(body, caller, arrival.now)
         identity = (caller.tenant, event.source, event.event_id)
-        recent, incident_id = self._seen.lookup(identity)
-        if recent:
-            answer(duplicate(event, incident_id))
-            return True
-        if self._seen.perhaps(identity) or self._seen.under_way(identity) is not None:
-            return False
-        admitted = self.admit(event, body, caller, now)
+        if not self._seen.is_new(identity):
+            recent, incident_id = self._seen.lookup(identity)
+            if recent:
+                answer(duplicate(event, incident_id))
+            return recent
+        admitted = self.admit(event, body, caller, arrival, identity)
 
         def stored(outcome: list[Position] | Unavailable) -> None:
             if isinstance(outcome, Unavailable):
                 self.withdraw(admitted)
                 answer(outcome)
             else:
+                self._count_accepted(event.source, 1)
                 answer(self.settle(admitted, outcome[0]))
 
         try:
@@ -141,7 +155,8 @@ class Intake:
         empty; Unavailable where it cannot be stored: then it may be sent again, whatever of it was stored before.
         """
         caller.require(Scope.INGEST)
-        now = self._clock.now()
+        arrival = self._arrival()
+        now = arrival.now
         batch = decode_batch(body)
         receipts: list[Receipt | None] = []
         waiting: list[tuple[int, Admitted]] = []
@@ -164,7 +179,7 @@ class Intake:
                         if known is not None:
                             receipts.append(known)
                             continue
-                    waiting.append((len(receipts), self.admit(event, item, caller, now)))
+                    waiting.append((len(receipts), self.admit(event, item, caller, arrival, identity)))
                     mine[identity] = len(receipts)
                     receipts.append(None)
                 except (Invalid, Forbidden, RateLimited) as refused:
@@ -205,6 +220,8 @@ class Intake:
         positions = await self._journal.append([admitted.record for _, admitted in waiting])
         for (place, admitted), position in zip(waiting, positions, strict=True):
             receipts[place] = self.settle(admitted, position)
+        for source, number in Counter([admitted.event.source for _, admitted in waiting]).items():
+            self._count_accepted(source, number)
         waiting.clear()
 
     def read_single(self, body: bytes, caller: Caller, now: datetime) -> Event:
@@ -227,16 +244,19 @@ class Intake:
             raise Forbidden(f"source {event.source} is disabled; enable it or send to another one")
         return event
 
-    async def _accept_event(self, event: Event, body: bytes, caller: Caller, now: datetime) -> Receipt:
-        known = await self._known_before(event, (caller.tenant, event.source, event.event_id))
-        if known is not None:
-            return known
-        admitted = self.admit(event, body, caller, now)
+    async def _accept_event(self, event: Event, body: bytes, caller: Caller, arrival: Arrival) -> Receipt:
+        identity = (caller.tenant, event.source, event.event_id)
+        if not self._seen.is_new(identity):
+            known = await self._known_before(event, identity)
+            if known is not None:
+                return known
+        admitted = self.admit(event, body, caller, arrival, identity)
         try:
             (position,) = await self._journal.append([admitted.record])
         except BaseException:
             self.withdraw(admitted)
             raise
+        self._count_accepted(event.source, 1)
         return self.settle(admitted, position)
 
     async def _known_before(self, event: Event, identity: Identity) -> Receipt | None:
@@ -265,27 +285,26 @@ class Intake:
             return self._seen.lookup(identity)
         return True, known[(source, event_id)]
 
-    def admit(self, event: Event, body: bytes, caller: Caller, now: datetime) -> Admitted:
+    def admit(self, event: Event, body: bytes, caller: Caller, arrival: Arrival, identity: Identity) -> Admitted:
         """Let a new event in and give it its incident's id; :meth:`settle` or :meth:`withdraw` must follow.
 
         Raises RateLimited, or Unavailable where too much is waiting already.
         """
         tenant = caller.tenant
         joined = self._open.get(tenant, event.fingerprint)
-        kept = self._admit(event, caller, joined is not None)
-        if joined is not None and self._journal.lag_seconds() > MAX_LAG_SECONDS:
+        kept = self._admit(event, caller, joined is not None, arrival.monotonic)
+        if joined is not None and self._lag(arrival.monotonic) > MAX_LAG_SECONDS:
             self._refused(caller, event.source, "lagging")
             raise Unavailable("more is waiting than can be worked off now; send it again", code="lagging")
         opens = joined is None and not event.recovers
         incident_id = joined
         if opens:
-            incident_id = self._numbers.reserve(now.date())
+            incident_id = self._numbers.reserve(arrival.day)
             self._open.put(tenant, event.fingerprint, incident_id)
             self._untriaged.add(incident_id)
-        identity = (tenant, event.source, event.event_id)
         self._seen.begin(identity)
         record = Record(
-            received_at=_microseconds(now),
+            received_at=arrival.microseconds,
             tenant=tenant,
             source_key=caller.key_id,
             incident_id=incident_id,
@@ -296,13 +315,12 @@ class Intake:
         return Admitted(event=event, identity=identity, record=record)
 
     def settle(self, admitted: Admitted, position: Position) -> Receipt:
-        """Count an event that the journal holds now, and return its answer."""
+        """Know an event that the journal holds now, and return its answer."""
         event, incident_id = admitted.event, admitted.record.incident_id
         self._seen.add(admitted.identity, incident_id)
         self._seen.end(admitted.identity)
         if len(self.decoded) < MAX_DECODED:
             self.decoded[position] = event
-        self._telemetry.count("integration_requests_total", (("source", event.source),))
         return Receipt(status="accepted", event_id=event.event_id, incident_id=incident_id)
 
     def withdraw(self, admitted: Admitted) -> None:
@@ -313,7 +331,20 @@ class Intake:
             self._untriaged.done(record.incident_id)
         self._seen.end(admitted.identity)
 
-    def _admit(self, event: Event, caller: Caller, joins: bool) -> bool:
+    def _arrival(self) -> Arrival:
+        now = self._clock.now()
+        return Arrival(now, _microseconds(now), now.date(), self._clock.monotonic())
+
+    def _lag(self, now: float) -> float:
+        if now - self._lag_asked >= LAG_LOOK_SECONDS:
+            self._lag_seconds = self._journal.lag_seconds()
+            self._lag_asked = now
+        return self._lag_seconds
+
+    def _count_accepted(self, source: str, number: int) -> None:
+        self._telemetry.count("integration_requests_total", (("source", source),), number)
+
+    def _admit(self, event: Event, caller: Caller, joins: bool, now: float) -> bool:
         """Return whether the payload is kept; raises RateLimited when even the reserve for new problems is used up."""
         key = (caller.tenant, caller.key_id, event.source)
         settings = self._contexts(caller.tenant).settings
@@ -323,7 +354,6 @@ class Intake:
         if window is None or window.limit != limit:
             window = self._windows[key] = SlidingWindow(limit, 60.0)
             self._forget_idle()
-        now = self._clock.monotonic()
         wait = window.take(now)
         if wait == 0.0:
             return True

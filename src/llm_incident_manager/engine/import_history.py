@@ -179,7 +179,7 @@ class ImportHistory:
     ) -> Story:
         by = integration(event.source)
         change = opening(
-            event, classified(event, context), tenant=context.settings.tenant, incident_id=incident_id,
+            event, classified([event], context), tenant=context.settings.tenant, incident_id=incident_id,
         )  # fmt: skip
         # Nobody knows when it was detected: it leaves MTTD alone.
         change = msgspec.structs.replace(change, imported=True, late=True)

@@ -58,16 +58,18 @@ class SeenEvents:
         if not self._warm:
             return True
         bloom = self._bloom
-        return all(bloom[place >> 3] & 1 << (place & 7) for place in self._places(identity))
+        a, b, c, d = self._places(identity)
+        return bool(
+            bloom[a >> 3] & 1 << (a & 7)
+            and bloom[b >> 3] & 1 << (b & 7)
+            and bloom[c >> 3] & 1 << (c & 7)
+            and bloom[d >> 3] & 1 << (d & 7)
+        )
 
     def is_new(self, identity: Identity) -> bool:
         """Whether it certainly was never counted and nobody is making it durable: no question, no waiting."""
-        return (
-            identity not in self._under_way
-            and identity not in self._young
-            and identity not in self._old
-            and not self.perhaps(identity)
-        )
+        # Whatever is among the recent ones has left its marks in the filter as well.
+        return not self.perhaps(identity) and identity not in self._under_way
 
     def add(self, identity: Identity, incident_id: str | None) -> None:
         """It is counted now."""

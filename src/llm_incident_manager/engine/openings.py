@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 
-from llm_incident_manager.domain.classification.classify import classify
+from llm_incident_manager.domain.classification.classify import worst_of
 from llm_incident_manager.domain.classification.decision import Classification
 from llm_incident_manager.domain.events.event import Event
 from llm_incident_manager.domain.incidents import decide
@@ -20,9 +20,9 @@ def integration(source: str) -> Actor:
     return Actor(type=ActorType.INTEGRATION, id=source, name=source)
 
 
-def classified(event: Event, context: Context) -> Classification:
-    """Return the severity of ``event`` by the tenant's rules and thresholds, and why."""
-    return classify(event, context.settings.rules, context.settings.thresholds)
+def classified(events: Sequence[Event], context: Context) -> Classification:
+    """Return the severity of the worst of ``events`` by the tenant's rules and thresholds, and why."""
+    return worst_of(events, context.settings.rules, context.settings.thresholds)
 
 
 def opening(
@@ -70,7 +70,7 @@ def joining(incident: Incident | None, events: Sequence[Event], context: Context
     ]
     if incident is None or not incident.is_open:
         return changes
-    worst = min((classified(event, context) for event in events), key=lambda found: found.severity.rank)
+    worst = classified(events, context)
     if worst.severity.worse_than(incident.severity):
         changes.append(
             SeverityChanged(

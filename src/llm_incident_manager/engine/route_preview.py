@@ -31,7 +31,7 @@ def routing_of(document: dict[str, Any], context: Context, *, tenant: str, at: d
     own. Raises Invalid naming every bad field.
     """
     event = _event(document, context, tenant=tenant, at=at)
-    found = classified(event, context)
+    found = classified([event], context)
     severity = found.severity
     subject = Subject(
         severity=severity,

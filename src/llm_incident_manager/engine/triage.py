@@ -11,6 +11,7 @@ from llm_incident_manager.domain.events.event import Event
 from llm_incident_manager.domain.events.normalise import accept_document
 from llm_incident_manager.engine.context import Contexts
 from llm_incident_manager.engine.memory import OpenFingerprints
+from llm_incident_manager.engine.pace import RepeatPace
 from llm_incident_manager.engine.ports import Store
 from llm_incident_manager.engine.records import Damage, Entry, Position
 from llm_incident_manager.engine.rows import DeadLetter
@@ -22,10 +23,6 @@ from llm_incident_manager.ids import IdSource, IncidentNumbers
 
 log = structlog.get_logger("triage")
 BATCH = 400
-REPEAT_FLUSH_SECONDS = 0.5
-"""Repeats are folded into at most one change per incident in this time; half of the second that they may lag behind.
-In a storm, when more is waiting than a batch holds, each batch makes its own change.
-"""
 TRIED_TOGETHER = 100
 """How many that were in work at one restart are tried at once: one by one, a storm's batch would take minutes."""
 REPEATS_FACTOR = 6
@@ -44,6 +41,9 @@ class TriageJournal(Protocol):
     def mark_in_work(self, positions: Iterable[Position]) -> None: ...
     def clear_in_work(self, positions: Iterable[Position]) -> None: ...
     def restarts(self, position: Position) -> int: ...
+    def lag_seconds(self) -> float: ...
+    @property
+    def accepted(self) -> int: ...
     @property
     def damaged(self) -> list[Damage]: ...
 
@@ -77,11 +77,11 @@ class Triage:
         self._ids = ids
         self._enrich = enrich
         self._decoded = decoded if decoded is not None else {}
-        self._flushed_repeats = float("-inf")
+        self._pace = RepeatPace(lambda: journal.accepted, journal.lag_seconds)
 
     def takes_repeats(self) -> bool:
-        """Whether the next batch may hold repeats: they are flushed at most every half second."""
-        return self._clock.monotonic() - self._flushed_repeats >= REPEAT_FLUSH_SECONDS
+        """Whether the next batch may hold repeats."""
+        return self._pace.due(self._clock.monotonic())
 
     async def run_once(self, limit: int = BATCH) -> int:
         """Triage one batch; returns how many records were worked off. Raises Unavailable while the database is away."""
@@ -94,7 +94,7 @@ class Triage:
             return 0
         # A full batch leaves some waiting: those are the next batch's, at once, and people's commands go in between.
         if repeats and len(entries) < most and any(not entry.record.opens for entry in entries):
-            self._flushed_repeats = now
+            self._pace.flushed(now)
         started = self._clock.monotonic()
         try:
             await self._work_off(await self._without_suspects(entries))
@@ -104,7 +104,9 @@ class Triage:
             raise
         finally:
             self._journal.clear_in_work([entry.position for entry in entries])
-        self._telemetry.observe("worker_processing_duration_seconds", None, self._clock.monotonic() - started)
+        seconds = self._clock.monotonic() - started
+        self._pace.took(seconds, len(entries))
+        self._telemetry.observe("worker_processing_duration_seconds", None, seconds)
         return len(entries)
 
     async def _without_suspects(self, entries: list[Entry]) -> list[Entry]:

@@ -52,20 +52,29 @@ class _Group(msgspec.Struct, kw_only=True):
 def triage_batch(tx: Transaction, items: Sequence[Item], context: Context, reserve: Reserve) -> Triaged:
     """Triage ``items`` of one tenant in order; harmless when repeated: identities that are known count nothing."""
     result = Triaged()
-    known = tx.events.known({item.key for item in items})
     first: dict[Key, Item] = {}
-    for item in items:
-        if item.key not in known:
-            first.setdefault(item.key, item)
+    again = [item for item in items if first.setdefault(item.key, item) is not item]
+    known: dict[Key, str | None] = {}
+    asked: set[Key] = set()
     waiting = list(first.values())
     while waiting:
-        waiting = _wave(tx, waiting, context, reserve, result)
-    _point_repeated(tx, [item for item in items if first.get(item.key) is not item], known)
+        standing = tx.incidents.open_by_fingerprint({item.event.fingerprint for item in waiting})
+        # What joins is counted by its insert; only where an incident might open must be known before who was counted.
+        unsure = {item.key for item in waiting if item.event.fingerprint not in standing} - asked
+        if unsure:
+            asked |= unsure
+            known |= tx.events.known(unsure)
+            again += [item for item in waiting if item.key in known]
+            waiting = [item for item in waiting if item.key not in known]
+        waiting = _wave(tx, waiting, standing, context, reserve, result, again)
+    _point_repeated(tx, again, known)
     return result
 
 
 def _point_repeated(tx: Transaction, items: Sequence[Item], known: Mapping[Key, str | None]) -> None:
     """Let the ids that were answered for repeated identities stand for the incidents that count them."""
+    if not items:
+        return
     unknown = {item.key for item in items if item.key not in known}
     found = {**known, **tx.events.known(unknown)} if unknown else known
     by_incident: dict[str | None, list[Item]] = {}
@@ -75,12 +84,22 @@ def _point_repeated(tx: Transaction, items: Sequence[Item], known: Mapping[Key, 
         _point(tx, several, incident_id)
 
 
-def _wave(tx: Transaction, items: Sequence[Item], context: Context, reserve: Reserve, result: Triaged) -> list[Item]:
-    """Take each fingerprint one stretch further; returns what is left for the next wave."""
+def _wave(
+    tx: Transaction,
+    items: Sequence[Item],
+    standing: Mapping[str, Incident],
+    context: Context,
+    reserve: Reserve,
+    result: Triaged,
+    again: list[Item],
+) -> list[Item]:
+    """Take each fingerprint one stretch further; returns what is left for the next wave.
+
+    ``standing`` is what is open by fingerprint; who turns out to be counted already is added to ``again``.
+    """
     by_fingerprint: dict[str, list[Item]] = {}
     for item in items:
         by_fingerprint.setdefault(item.event.fingerprint, []).append(item)
-    standing = tx.incidents.open_by_fingerprint(by_fingerprint)
     missing = [fingerprint for fingerprint in by_fingerprint if fingerprint not in standing]
     before = tx.incidents.last_by_fingerprint(missing) if missing else {}
     left: list[Item] = []
@@ -89,7 +108,7 @@ def _wave(tx: Transaction, items: Sequence[Item], context: Context, reserve: Res
         incident = standing.get(fingerprint)
         if incident is not None:
             stretch, rest = _stretch(group)
-            _join(tx, incident, stretch, context, result)
+            again += _join(tx, incident, stretch, context, result)
             left += rest
             continue
         group = _without_latecomers(tx, group, before.get(fingerprint), context)
@@ -132,7 +151,7 @@ def _open(tx: Transaction, items: Sequence[Item], context: Context, reserve: Res
     event = items[0].event
     reserved = _unused_id(tx, items) or reserve(event.received_at)
     # What arrived together is judged together: the worst decides, so that nobody is paged twice for one storm.
-    worst = min((classified(item.event, context) for item in items), key=lambda found: found.severity.rank)
+    worst = classified([item.event for item in items], context)
     links = links_of(event, last=last, parent=_parent(tx, event))
     change = opening(event, worst, tenant=tx.tenant, incident_id=reserved, links=links)
     more = joining(None, [item.event for item in items[1:]], context)
@@ -156,10 +175,14 @@ def _unused_id(tx: Transaction, items: Sequence[Item]) -> str | None:
     return next((each for each in ordered if each not in known), None)
 
 
-def _join(tx: Transaction, incident: Incident, stretch: _Group, context: Context, result: Triaged) -> None:
+def _join(tx: Transaction, incident: Incident, stretch: _Group, context: Context, result: Triaged) -> list[Item]:
+    """Count what is new; returns the items that were counted before."""
     new = tx.events.add([(item.event, incident.id) for item in stretch.items])
-    counted = [item for item in stretch.items if item.key in new]
-    _point(tx, stretch.items, incident.id)
+    counted, before = stretch.items, []
+    if len(new) < len(stretch.items):
+        counted = [item for item in stretch.items if item.key in new]
+        before = [item for item in stretch.items if item.key not in new]
+    _point(tx, counted, incident.id)
     changes = joining(incident, [item.event for item in counted], context)
     if changes:
         tx.events.keep(_payloads(counted, incident.id, counted=incident.event_count))
@@ -167,6 +190,7 @@ def _join(tx: Transaction, incident: Incident, stretch: _Group, context: Context
     result.standing[incident.fingerprint] = incident.id
     if stretch.recovery is not None:
         _recover(tx, incident, stretch.recovery, context, result)
+    return before
 
 
 def _recover(tx: Transaction, incident: Incident, item: Item, context: Context, result: Triaged) -> None:

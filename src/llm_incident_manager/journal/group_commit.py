@@ -8,6 +8,10 @@ from collections.abc import Callable, Sequence
 from llm_incident_manager.errors import Unavailable
 from llm_incident_manager.journal.record import Position, Record
 
+GATHER_SECONDS = 0.002
+"""So long at most callers are gathered while each look at the sockets finds some more of them."""
+GATHER_MOST = 256
+
 Answer = Callable[[list[Position] | Unavailable], None]
 """Called in the event loop's thread: the places, all durable, or why none of the records counts."""
 
@@ -28,8 +32,8 @@ class Group:
 class GroupCommit:
     """One thread that commits group after group, and wakes the callers of a group with one call into their loop.
 
-    While one group is synced the next one gathers. When the thread is idle, the first caller rings only at the end of
-    the loop's present turn, so that everybody who is ready in that turn shares the sync.
+    While one group is synced the next one gathers. Only the loop's thread gathers and hands over, so that nothing is
+    locked; it does so at the end of its turn, so that everybody who is ready in that turn shares the sync.
     """
 
     def __init__(
@@ -40,88 +44,95 @@ class GroupCommit:
         """``commit`` raises ``Unavailable``; ``idle_step`` runs before each wait and says how long it may last."""
         self._commit = commit
         self._idle_step = idle_step
-        self._lock = threading.Lock()
         self._gathering = Group()
-        self._busy = False
+        self._committing: Group | None = None
         self._ringing = False
+        self._gathered = 0
+        self._since = 0.0
         self._stopping = False
-        self._committing_bytes = 0
-        self._doorbell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._doorbell: queue.SimpleQueue[Group | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     @property
     def waiting_bytes(self) -> int:
         """Bytes that were given to :meth:`add` and are not yet committed."""
-        return self._gathering.size + self._committing_bytes
+        committing = self._committing
+        return self._gathering.size + (committing.size if committing is not None else 0)
 
     def add(self, payloads: Sequence[bytes], size: int, records: Sequence[Record], answer: Answer) -> None:
         """Have these committed with the next group. To be called in the thread of one running event loop."""
-        loop = asyncio.get_running_loop()
-        with self._lock:
-            group = self._gathering
-            if group.loop is not None and group.loop is not loop:
-                raise RuntimeError("the records of another event loop are waiting: a journal serves one loop at a time")
-            group.loop = loop
-            group.payloads.extend(payloads)
-            group.records.extend(records)
-            group.tickets.append((len(records), answer))
-            group.size += size
-            ring = not self._busy and not self._ringing
-            self._ringing = self._ringing or ring
-        if ring:
+        group = self._gathering
+        loop = group.loop
+        if loop is None:
+            loop = group.loop = asyncio.get_running_loop()
+            if self._committing is not None and self._committing.loop is not loop:
+                group.loop = None
+                raise RuntimeError("another event loop's records are on their way: a journal serves one at a time")
+        group.payloads += payloads
+        group.records += records
+        group.tickets.append((len(records), answer))
+        group.size += size
+        if self._committing is None and not self._ringing:
+            self._ringing = True
             loop.call_soon(self._ring)
 
     def _ring(self) -> None:
-        self._ringing = False
-        if self._stopping:
+        group = self._gathering
+        if self._stopping or self._committing is not None or not group.tickets:
+            self._ringing = False
             return
+        gathered, loop = len(group.tickets), group.loop
+        if gathered > self._gathered and loop is not None and gathered < GATHER_MOST:
+            now = loop.time()
+            if self._gathered == 0:
+                self._since = now
+            if now - self._since < GATHER_SECONDS:
+                # Somebody came in this turn: look once more who else is there, it costs less than a sync.
+                self._gathered = gathered
+                self._ringing = True
+                loop.call_soon(self._ring)
+                return
+        self._ringing, self._gathered = False, 0
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
             self._thread.start()
-        self._doorbell.put(None)
+        self._committing, self._gathering = self._gathering, Group()
+        self._doorbell.put(self._committing)
 
     def _run(self) -> None:
-        while not self._stopping:
+        while True:
             try:
-                self._doorbell.get(timeout=self._idle_step())
+                group = self._doorbell.get(timeout=self._idle_step())
             except queue.Empty:
                 continue
-            self.commit_gathered()
+            if group is None:
+                return
+            answer = self._committed(group)
+            if group.loop is not None and not group.loop.is_closed():
+                group.loop.call_soon_threadsafe(self._finished, group, answer)
 
-    def commit_gathered(self) -> None:
-        """Commit, in the calling thread, until nothing is waiting."""
-        while (group := self._next_group()) is not None:
-            answer: list[Position] | Unavailable
-            try:
-                answer = self._commit(group.payloads, group.records)
-            except Unavailable as error:
-                answer = error
-            except Exception as error:  # a border: whatever goes wrong, nobody may wait for ever
-                answer = Unavailable(f"the journal failed: {error!r}", code="journal_unwritable")
-            self._committing_bytes = 0
-            self._wake(group, answer)
+    def _committed(self, group: Group) -> list[Position] | Unavailable:
+        try:
+            return self._commit(group.payloads, group.records)
+        except Unavailable as error:
+            return error
+        except Exception as error:  # a border: whatever goes wrong, nobody may wait for ever
+            return Unavailable(f"the journal failed: {error!r}", code="journal_unwritable")
 
-    def _next_group(self) -> Group | None:
-        with self._lock:
-            group = self._gathering
-            self._busy = bool(group.tickets)
-            if not self._busy:
-                return None
-            self._gathering = Group()
-            self._committing_bytes = group.size
-            return group
-
-    def _wake(self, group: Group, answer: list[Position] | Unavailable) -> None:
-        if group.loop is None or group.loop.is_closed():
-            return  # nobody is left to be told
-        group.loop.call_soon_threadsafe(_answer_all, group.tickets, answer)
+    def _finished(self, group: Group, answer: list[Position] | Unavailable) -> None:
+        if self._committing is group:
+            self._committing = None
+            self._ring()  # the next group is on its way to the disk while this one's callers are answered
+        _answer_all(group.tickets, answer)
 
     def stop(self) -> None:
         """Commit what has gathered and end the thread; callers are answered in their loop."""
         self.halt()
         if self._thread is not None:
             self._thread.join()
-        self.commit_gathered()
+        group, self._gathering = self._gathering, Group()
+        if group.tickets and group.loop is not None and not group.loop.is_closed():
+            group.loop.call_soon_threadsafe(_answer_all, group.tickets, self._committed(group))
 
     def halt(self) -> None:
         """End the thread after what it is at."""

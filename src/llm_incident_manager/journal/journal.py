@@ -64,6 +64,8 @@ class Journal:
         budget = MemoryBudget(memory_records, memory_bytes)
         self._backlog = Backlog(self._segments.read, self._lost, budget)
         self.cut_bytes = 0
+        self.accepted = 0
+        """How many records were accepted since the start."""
         self._load()
         self._marks = InWorkMarks(disk, folder / "in-work")
         self._group_commit = GroupCommit(self._commit, self._recover)
@@ -213,6 +215,7 @@ class Journal:
                     self._remove_drained()
                 raise refusal from error
             self._health.well()
+            self.accepted += len(positions)
             with self._state:
                 self._backlog.add(map(Entry, positions, records))
                 self._remove_drained()

@@ -10,6 +10,7 @@ from llm_incident_manager.domain.events.event import Event
 from llm_incident_manager.engine.ports import Key
 from llm_incident_manager.engine.rows import StoredEvent
 from llm_incident_manager.errors import Invalid
+from llm_incident_manager.storage.bulk import insert_packed, packed
 from llm_incident_manager.storage.cursors import cursor_after, place_of
 from llm_incident_manager.storage.instants import instant, micros
 from llm_incident_manager.storage.schema import EVENT_KEYS, EVENTS
@@ -21,8 +22,7 @@ _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _KNOWN = select(EVENT_KEYS.c.event_id, EVENT_KEYS.c.incident_id).where(
     EVENT_KEYS.c.tenant == _TENANT, EVENT_KEYS.c.source == bindparam("of_source"), EVENT_KEYS.c.event_id.in_(_IDS)
 )
-# New identities.
-_INSERT_KEY = insert(EVENT_KEYS).on_conflict_do_nothing().returning(EVENT_KEYS.c.source, EVENT_KEYS.c.event_id)
+_KEY_COLUMNS = ("tenant", "source", "event_id", "incident_id")
 # Payloads; a repeated batch finds them there.
 _INSERT = insert(EVENTS).on_conflict_do_nothing()
 # An incident's payloads, newest first.
@@ -68,20 +68,13 @@ class SqlEvents:
         return found
 
     def add(self, keyed: Sequence[tuple[Event, str | None]]) -> set[Key]:
-        rows = {
-            (event.source, event.event_id): {
-                "tenant": self._tenant,
-                "source": event.source,
-                "event_id": event.event_id,
-                "incident_id": incident_id,
-            }
-            for event, incident_id in reversed(keyed)
-        }
+        rows = {(event.source, event.event_id): incident_id for event, incident_id in reversed(keyed)}
         if not rows:
             return set()
         # In one order on every node, so that two batches wait for each other instead of blocking each other for good.
-        inserted = self._connection.execute(_INSERT_KEY, [rows[key] for key in sorted(rows)])
-        return {(row.source, row.event_id) for row in inserted}
+        ordered = [(self._tenant, *key, rows[key]) for key in sorted(rows)]
+        statement = insert_packed(EVENT_KEYS, _KEY_COLUMNS, self._connection.dialect.name)
+        return {(source, event_id) for source, event_id in self._connection.execute(statement, packed(ordered))}
 
     def keep(self, events: Sequence[StoredEvent]) -> None:
         if events:

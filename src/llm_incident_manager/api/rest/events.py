@@ -117,7 +117,9 @@ def _batch(receipt: BatchReceipt) -> dict[str, object]:
                 "event_id": each.event_id,
                 "status": each.status,
                 "incident_id": each.incident_id,
-                "errors": [{"field": fault.field, "message": fault.message} for fault in each.errors],
+                "errors": [{"field": fault.field, "message": fault.message} for fault in each.errors]
+                if each.errors
+                else (),
             }
             for each in receipt.results
         ],

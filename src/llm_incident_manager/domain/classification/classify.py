@@ -10,6 +10,8 @@ from llm_incident_manager.domain.events.event import Event
 from llm_incident_manager.domain.events.tree import shown
 from llm_incident_manager.domain.vocabulary import Severity
 
+_RANK = {severity: severity.rank for severity in Severity}
+
 Strategy = Callable[[Event], Classification | None]
 """Gives a classification, or ``None`` if it has nothing to say; when it raises, the next one is asked."""
 
@@ -26,6 +28,38 @@ def classify(event: Event, rules: Sequence[Rule] = (), thresholds: Sequence[Thre
     except Exception:  # an explanation must never cost the decision
         worse = None
     return _with(decided, next_threshold=worse)
+
+
+def worst_of(
+    events: Sequence[Event], rules: Sequence[Rule] = (), thresholds: Sequence[Threshold] = ()
+) -> Classification:
+    """Return the classification of the worst of ``events``, of equal ones the first; explained is only that one."""
+    ordered = _ordered(rules)
+    worst = min(events, key=lambda event: _RANK[_severity(event, ordered, thresholds)])
+    return classify(worst, rules, thresholds)
+
+
+def _severity(event: Event, rules: Sequence[Rule], thresholds: Sequence[Threshold]) -> Severity:
+    """Return the severity that :func:`classify` gives, without the words."""
+    try:
+        for rule in rules:
+            if rule.condition.test(event):
+                return rule.severity
+    except Exception:  # as in decide_by: the next strategy decides
+        pass
+    try:
+        crossed = [
+            each.severity for each in thresholds if each.concerns(event) and each.crossed_by(event.metrics[each.metric])
+        ]
+        if crossed:
+            return min(crossed, key=_RANK.__getitem__)
+    except Exception:  # likewise
+        pass
+    return event.source_severity
+
+
+def _ordered(rules: Sequence[Rule]) -> list[Rule]:
+    return sorted((rule for rule in rules if rule.enabled), key=lambda rule: -rule.priority)
 
 
 def decide_by(event: Event, strategies: Sequence[tuple[str, Strategy]]) -> Classification:
@@ -47,7 +81,7 @@ def decide_by(event: Event, strategies: Sequence[tuple[str, Strategy]]) -> Class
 
 def by_rules(rules: Sequence[Rule]) -> Strategy:
     """Return the strategy that asks these rules, higher priority first."""
-    ordered = sorted((rule for rule in rules if rule.enabled), key=lambda rule: -rule.priority)
+    ordered = _ordered(rules)
 
     def decide(event: Event) -> Classification | None:
         for rule in ordered:

@@ -2,11 +2,13 @@
 
 import hashlib
 import unicodedata
+from functools import lru_cache
 
 FINGERPRINT_VERSION = 1
 """Rises when the recipe changes; a fingerprint begins with it, so that old and new ones never meet by accident."""
 
 
+@lru_cache(maxsize=4096)  # trouble repeats itself: in a storm the same few are asked for again and again
 def fingerprint(
     tenant: str,
     source: str,

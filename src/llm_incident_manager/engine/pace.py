@@ -1,0 +1,56 @@
+"""When repeats are worked off: at most twice a second, and not in the midst of a burst that would pay for it."""
+
+from collections.abc import Callable
+
+REPEAT_FLUSH_SECONDS = 0.5
+"""Repeats are folded into at most one change per incident in this time; half of the second that they may lag behind.
+In a storm, when more is waiting than a batch holds, each batch makes its own change.
+"""
+REST_SECONDS = 5.0
+"""In a burst repeats wait so long at most; then they are worked off beside it. Openings never wait."""
+CROWDED_SHARE = 0.2
+"""More comes in than triage could work off in this share of the time: then accepting it has the interpreter."""
+LOOK_SECONDS = 0.25
+SECONDS_EACH_AT_MOST = 0.0005
+"""What one repeat may be taken to cost: a stall of the disk must not pass for a burst for ever after."""
+
+
+class RepeatPace:
+    """Says whether the next batch may hold repeats.
+
+    Args:
+        accepted: how many events were accepted so far.
+        lag_seconds: how long the oldest of them that is not worked off has been waiting.
+    """
+
+    def __init__(self, accepted: Callable[[], int], lag_seconds: Callable[[], float]) -> None:
+        self._accepted = accepted
+        self._lag_seconds = lag_seconds
+        self._flushed = float("-inf")
+        self._looked = float("-inf")
+        self._seen = 0
+        self._per_second = 0.0
+        self._seconds_each = 0.0
+
+    def due(self, now: float) -> bool:
+        """Whether repeats may be taken; ``now`` is in seconds on a clock that never goes back."""
+        if now - self._flushed < REPEAT_FLUSH_SECONDS:
+            return False
+        return not self._crowded(now) or self._lag_seconds() >= REST_SECONDS
+
+    def flushed(self, now: float) -> None:
+        """Everything that was waiting has been taken."""
+        self._flushed = now
+
+    def took(self, seconds: float, number: int) -> None:
+        """A batch of ``number`` records took so long."""
+        each = min(seconds / number, SECONDS_EACH_AT_MOST)
+        self._seconds_each += (each - self._seconds_each) * 0.25
+
+    def _crowded(self, now: float) -> bool:
+        passed = now - self._looked
+        if passed >= LOOK_SECONDS:
+            accepted = self._accepted()
+            self._per_second = (accepted - self._seen) / passed
+            self._looked, self._seen = now, accepted
+        return self._per_second * self._seconds_each > CROWDED_SHARE

@@ -1,0 +1,62 @@
+"""When repeats are worked off: twice a second, and not in the midst of a burst, but never later than 5 s."""
+
+import pytest
+
+from llm_incident_manager.engine.pace import REPEAT_FLUSH_SECONDS, REST_SECONDS, RepeatPace
+
+MICROSECOND = 1e-6
+
+
+class Stream:
+    """Events that come in at a rate and cost triage so much each; nothing is worked off."""
+
+    def __init__(self, per_second: float, cost_microseconds: float) -> None:
+        self.now = 100.0
+        self.lag = 0.0
+        self._rate = per_second
+        self._accepted = 0.0
+        self.pace = RepeatPace(lambda: int(self._accepted), lambda: self.lag)
+        self.pace.due(self.now)
+        for _ in range(50):
+            self.pace.took(cost_microseconds * MICROSECOND * 400, 400)
+
+    def goes_on(self, seconds: float) -> bool:
+        """Let time pass, and say whether repeats are due then."""
+        self.now += seconds
+        self.lag += seconds
+        self._accepted += self._rate * seconds
+        return self.pace.due(self.now)
+
+
+@pytest.mark.requirement("ING-08")
+def test_at_three_thousand_a_second_repeats_are_due_twice_a_second() -> None:
+    stream = Stream(3_000, 40)
+    assert stream.goes_on(0.3)
+    stream.pace.flushed(stream.now)
+    assert not stream.goes_on(REPEAT_FLUSH_SECONDS * 0.9)
+    assert stream.goes_on(REPEAT_FLUSH_SECONDS * 0.2)
+
+
+@pytest.mark.requirement("ING-08")
+def test_in_a_burst_repeats_rest_until_the_oldest_has_waited_its_time() -> None:
+    stream = Stream(20_000, 20)
+    waited = 0.0
+    while not stream.goes_on(0.3):
+        waited += 0.3
+        assert waited < REST_SECONDS
+    assert stream.lag >= REST_SECONDS
+
+
+def test_after_the_burst_they_are_due_at_once() -> None:
+    stream = Stream(20_000, 20)
+    assert not stream.goes_on(0.5)
+    stream._rate = 0
+    assert stream.goes_on(0.3)
+
+
+def test_one_stall_of_the_disk_does_not_pass_for_a_burst() -> None:
+    stream = Stream(3_000, 20)
+    stream.pace.took(30.0, 1)
+    for _ in range(8):
+        stream.pace.took(400 * 20 * MICROSECOND, 400)
+    assert stream.goes_on(0.5)
