@@ -13,7 +13,7 @@ from benchmarks.bench import Bench
 from benchmarks.document import write
 from benchmarks.machine import facts
 from benchmarks.missing import Missing
-from benchmarks.rows import idle, intake, many, openings, steady, storm
+from benchmarks.rows import dashboard, idle, intake, many, openings, steady, storm
 from benchmarks.table import Figure, Verdict, plain
 
 ROWS: Mapping[str, Callable[[Bench], Iterator[Figure]]] = {
@@ -25,6 +25,7 @@ ROWS: Mapping[str, Callable[[Bench], Iterator[Figure]]] = {
     "openings": openings.sqlite,
     "openings-postgresql": openings.postgresql,
     "page-delay": idle.page_delay,
+    "dashboard": dashboard.shown,
     "start": idle.start,
     "timers": many.timers,
     "lists": many.lists,

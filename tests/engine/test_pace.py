@@ -10,12 +10,13 @@ MICROSECOND = 1e-6
 class Stream:
     """Events that come in at a rate and cost triage so much each; nothing is worked off."""
 
-    def __init__(self, per_second: float, cost_microseconds: float) -> None:
+    def __init__(self, per_second: float, cost_microseconds: float, busy_share: float) -> None:
         self.now = 100.0
         self.lag = 0.0
         self._rate = per_second
-        self._accepted = 0.0
-        self.pace = RepeatPace(lambda: int(self._accepted), lambda: self.lag)
+        self._accepted = self._busy = 0.0
+        self._share = busy_share
+        self.pace = RepeatPace(lambda: int(self._accepted), lambda: self.lag, lambda: self._busy)
         self.pace.due(self.now)
         for _ in range(50):
             self.pace.took(cost_microseconds * MICROSECOND * 400, 400)
@@ -25,12 +26,13 @@ class Stream:
         self.now += seconds
         self.lag += seconds
         self._accepted += self._rate * seconds
+        self._busy += self._share * seconds
         return self.pace.due(self.now)
 
 
 @pytest.mark.requirement("ING-08")
 def test_at_three_thousand_a_second_repeats_are_due_twice_a_second() -> None:
-    stream = Stream(3_000, 40)
+    stream = Stream(3_000, 60, 0.3)
     assert stream.goes_on(0.3)
     stream.pace.flushed(stream.now)
     assert not stream.goes_on(REPEAT_FLUSH_SECONDS * 0.9)
@@ -39,7 +41,7 @@ def test_at_three_thousand_a_second_repeats_are_due_twice_a_second() -> None:
 
 @pytest.mark.requirement("ING-08")
 def test_in_a_burst_repeats_rest_until_the_oldest_has_waited_its_time() -> None:
-    stream = Stream(20_000, 20)
+    stream = Stream(20_000, 20, 0.9)
     waited = 0.0
     while not stream.goes_on(0.3):
         waited += 0.3
@@ -48,15 +50,17 @@ def test_in_a_burst_repeats_rest_until_the_oldest_has_waited_its_time() -> None:
 
 
 def test_after_the_burst_they_are_due_at_once() -> None:
-    stream = Stream(20_000, 20)
+    stream = Stream(20_000, 20, 0.9)
     assert not stream.goes_on(0.5)
-    stream._rate = 0
+    stream._rate, stream._share = 0, 0.1
     assert stream.goes_on(0.3)
 
 
 def test_one_stall_of_the_disk_does_not_pass_for_a_burst() -> None:
-    stream = Stream(3_000, 20)
+    stream = Stream(150, 20, 0.9)
     stream.pace.took(30.0, 1)
-    for _ in range(8):
-        stream.pace.took(400 * 20 * MICROSECOND, 400)
     assert stream.goes_on(0.5)
+
+
+def test_a_loop_that_is_busy_with_other_things_is_no_burst() -> None:
+    assert Stream(100, 20, 1.0).goes_on(0.5)

@@ -47,6 +47,7 @@ class House:
         ids: IdSource | None = None,
         enrich: Callable[[Event], Event] = lambda event: event,
         jitter: Callable[[], float] = random.random,
+        busy_seconds: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.store = store
         self.journal = journal
@@ -87,6 +88,7 @@ class House:
             ids=self.ids,
             enrich=enrich,
             decoded=self.intake.decoded,
+            busy_seconds=busy_seconds,
         )
         self.timers = Timers(store, self.context, clock, self.telemetry)
         self.deliver = Deliver(

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import signal
 import socket
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
@@ -120,6 +121,7 @@ class Server:
             numbers=numbers,
             ids=IdSource(),
             enrich=_enrichment(),
+            busy_seconds=time.thread_time,
         )
         waiting.recall(self.house)
         await self.house.recall()

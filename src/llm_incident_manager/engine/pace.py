@@ -8,8 +8,10 @@ In a storm, when more is waiting than a batch holds, each batch makes its own ch
 """
 REST_SECONDS = 5.0
 """In a burst repeats wait so long at most; then they are worked off beside it. Openings never wait."""
-CROWDED_SHARE = 0.2
-"""More comes in than triage could work off in this share of the time: then accepting it has the interpreter."""
+BUSY_SHARE = 0.5
+"""When accepting takes this share of the time, triage beside it would take from it: there is one interpreter."""
+WORTH_SHARE = 0.1
+"""Below this share of the time what comes in costs triage too little to rest for."""
 LOOK_SECONDS = 0.25
 SECONDS_EACH_AT_MOST = 0.0005
 """What one repeat may be taken to cost: a stall of the disk must not pass for a burst for ever after."""
@@ -21,16 +23,21 @@ class RepeatPace:
     Args:
         accepted: how many events were accepted so far.
         lag_seconds: how long the oldest of them that is not worked off has been waiting.
+        busy_seconds: how long the thread that accepts has been at work so far.
     """
 
-    def __init__(self, accepted: Callable[[], int], lag_seconds: Callable[[], float]) -> None:
+    def __init__(
+        self, accepted: Callable[[], int], lag_seconds: Callable[[], float], busy_seconds: Callable[[], float]
+    ) -> None:
         self._accepted = accepted
         self._lag_seconds = lag_seconds
+        self._busy_seconds = busy_seconds
         self._flushed = float("-inf")
         self._looked = float("-inf")
         self._seen = 0
-        self._per_second = 0.0
+        self._was_busy = 0.0
         self._seconds_each = 0.0
+        self._is_crowded = False
 
     def due(self, now: float) -> bool:
         """Whether repeats may be taken; ``now`` is in seconds on a clock that never goes back."""
@@ -50,7 +57,8 @@ class RepeatPace:
     def _crowded(self, now: float) -> bool:
         passed = now - self._looked
         if passed >= LOOK_SECONDS:
-            accepted = self._accepted()
-            self._per_second = (accepted - self._seen) / passed
-            self._looked, self._seen = now, accepted
-        return self._per_second * self._seconds_each > CROWDED_SHARE
+            accepted, busy = self._accepted(), self._busy_seconds()
+            worth = (accepted - self._seen) * self._seconds_each / passed
+            self._is_crowded = (busy - self._was_busy) / passed > BUSY_SHARE and worth > WORTH_SHARE
+            self._looked, self._seen, self._was_busy = now, accepted, busy
+        return self._is_crowded

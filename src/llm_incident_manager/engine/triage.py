@@ -65,6 +65,7 @@ class Triage:
         ids: IdSource,
         enrich: Callable[[Event], Event] = lambda event: event,
         decoded: dict[Position, Event] | None = None,
+        busy_seconds: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._journal = journal
         self._store = store
@@ -77,7 +78,7 @@ class Triage:
         self._ids = ids
         self._enrich = enrich
         self._decoded = decoded if decoded is not None else {}
-        self._pace = RepeatPace(lambda: journal.accepted, journal.lag_seconds)
+        self._pace = RepeatPace(lambda: journal.accepted, journal.lag_seconds, busy_seconds)
 
     def takes_repeats(self) -> bool:
         """Whether the next batch may hold repeats."""
