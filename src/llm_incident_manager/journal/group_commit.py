@@ -61,13 +61,11 @@ class GroupCommit:
 
     def add(self, payloads: Sequence[bytes], size: int, records: Sequence[Record], answer: Answer) -> None:
         """Have these committed with the next group. To be called in the thread of one running event loop."""
-        group = self._gathering
-        loop = group.loop
-        if loop is None:
-            loop = group.loop = asyncio.get_running_loop()
-            if self._committing is not None and self._committing.loop is not loop:
-                group.loop = None
-                raise RuntimeError("another event loop's records are on their way: a journal serves one at a time")
+        group, loop = self._gathering, asyncio.get_running_loop()
+        under_way = group if group.loop is not None else self._committing
+        if under_way is not None and under_way.loop is not loop:
+            raise RuntimeError("another event loop's records are on their way: a journal serves one at a time")
+        group.loop = loop
         group.payloads += payloads
         group.records += records
         group.tickets.append((len(records), answer))
@@ -108,8 +106,8 @@ class GroupCommit:
             if group is None:
                 return
             answer = self._committed(group)
-            if group.loop is not None and not group.loop.is_closed():
-                group.loop.call_soon_threadsafe(self._finished, group, answer)
+            if not _tell(group, self._finished, group, answer):
+                self._committing = None
 
     def _committed(self, group: Group) -> list[Position] | Unavailable:
         try:
@@ -131,13 +129,23 @@ class GroupCommit:
         if self._thread is not None:
             self._thread.join()
         group, self._gathering = self._gathering, Group()
-        if group.tickets and group.loop is not None and not group.loop.is_closed():
-            group.loop.call_soon_threadsafe(_answer_all, group.tickets, self._committed(group))
+        if group.tickets:
+            _tell(group, _answer_all, group.tickets, self._committed(group))
 
     def halt(self) -> None:
         """End the thread after what it is at."""
         self._stopping = True
         self._doorbell.put(None)
+
+
+def _tell(group: Group, call: Callable[..., None], *given: object) -> bool:
+    """Have ``call`` made in the group's loop; false where that is closed, and nobody is left to be told."""
+    try:
+        if group.loop is not None:
+            group.loop.call_soon_threadsafe(call, *given)
+    except RuntimeError:
+        return False
+    return group.loop is not None
 
 
 def _answer_all(tickets: list[tuple[int, Answer]], answer: list[Position] | Unavailable) -> None:
