@@ -191,9 +191,11 @@ async def test_deadlocked_work_is_run_again(migrated_postgres: str) -> None:
 
         return work
 
-    await asyncio.gather(store.transact(T, crossing("a", "b")), store.transact(T, crossing("b", "a")))
-    assert len(runs) == 3
-    await store.close()
+    try:
+        await asyncio.gather(store.transact(T, crossing("a", "b")), store.transact(T, crossing("b", "a")))
+    finally:
+        await store.close()
+    assert len(runs) > 2, "the one that was the deadlock's victim has run again, and both have committed"
 
 
 @pytest.mark.requirement("DEP-07")

@@ -32,7 +32,7 @@ log = structlog.get_logger("accept")
 MAX_LAG_SECONDS = 10.0
 """Above this lag repeats are answered 503: the lag is bounded, not only the bytes."""
 LAG_LOOK_SECONDS = 0.05
-"""How often the lag is asked for while events stream in."""
+"""How often the lag is asked for while events stream in; nobody is refused without asking."""
 MAX_DECODED = 20_000
 MAX_UNKEPT = 1000
 
@@ -336,7 +336,7 @@ class Intake:
         return Arrival(now, _microseconds(now), now.date(), self._clock.monotonic())
 
     def _lag(self, now: float) -> float:
-        if now - self._lag_asked >= LAG_LOOK_SECONDS:
+        if now - self._lag_asked >= LAG_LOOK_SECONDS or self._lag_seconds > MAX_LAG_SECONDS:
             self._lag_seconds = self._journal.lag_seconds()
             self._lag_asked = now
         return self._lag_seconds
