@@ -5,8 +5,6 @@ work gets, and beside it one file holds the statements of each stored thing.
 """
 
 import asyncio
-import random
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -33,9 +31,8 @@ __all__ = ["SqlStore", "migrate", "open_store"]
 
 T = TypeVar("T")
 Work = Callable[[SqlSystemTransaction], T]
-_ATTEMPTS = 3
-REPEAT_SECONDS = 0.02
-"""The victim of a deadlock begins anew within this time, in its store's thread."""
+_ATTEMPTS = 5
+"""Whoever begins anew after a deadlock may meet the same one again before it lets go."""
 _DATABASE_TIME = text("SELECT clock_timestamp()")
 
 
@@ -119,7 +116,6 @@ class SqlStore:
             except DATABASE_FAULTS as fault:
                 if attempt == _ATTEMPTS or not worth_repeating(fault):
                     raise translated(fault) from fault
-            time.sleep(random.uniform(0, REPEAT_SECONDS))  # whoever was in the way goes first
             attempt += 1
 
 
