@@ -110,7 +110,6 @@ def test_the_required_members_alone_are_enough() -> None:
         ({"timestamp": "2025-11-11T10:30:00"}, "timestamp", "without a zone; append Z if it is UTC"),
         ({"timestamp": "2025-11-11"}, "timestamp", "without a zone"),
         ({"timestamp": "yesterday"}, "timestamp", "it must be an ISO 8601 time with its zone"),
-        ({"timestamp": "half a character \ud800"}, "timestamp", "it must be an ISO 8601 time with its zone"),
         ({"timestamp": 1762857000}, "timestamp", "is 1762857000; it must be an ISO 8601"),
         ({"timestamp": "9999-12-31T23:59:59Z"}, "timestamp", "more than 24 hours ahead"),
         ({"timestamp": "9999-12-31T23:59:59-14:00"}, "timestamp", "outside the years 1 to 9999"),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
-from llm_incident_manager.domain.events.document import parse
+from llm_incident_manager.domain.events.document import parse as parse
 from llm_incident_manager.domain.events.raw import (
     MAX_LABEL,
     MAX_LABELS,

@@ -7,10 +7,28 @@ from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 
 from llm_incident_manager.errors import Invalid
-from llm_incident_manager.sources import native, statuspage
+from llm_incident_manager.sources import (
+    core_bundle,
+    edge_agent,
+    governance,
+    native,
+    observatory,
+    sentinel,
+    shield,
+    statuspage,
+)
 from llm_incident_manager.sources.spec import SourceSpec
 
-BUILT_IN = (native.SPEC, statuspage.SPEC)
+BUILT_IN = (
+    native.SPEC,
+    statuspage.SPEC,
+    sentinel.SPEC,
+    shield.SPEC,
+    edge_agent.SPEC,
+    governance.SPEC,
+    observatory.SPEC,
+    core_bundle.SPEC,
+)
 ENTRY_POINT_GROUP = "llm_incident_manager.sources"
 
 
