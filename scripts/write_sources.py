@@ -28,6 +28,31 @@ sources:
     severity_words: {page: P0}         # words of your own
 ```
 
+**Any other JSON** becomes events by a mapping. A rule is a path, a text with paths in braces, `{path, default}`, or
+`{value}` for what always is the same; `$.` begins at the top of the document. `lim sources test ci deploy.json` shows
+what comes of it and stores nothing.
+
+```yaml
+sources:
+  ci:                                  # POST /api/v1/sources/ci
+    mapping:
+      items: runs                      # a list; without it the document itself is the item
+      fields:
+        title: "{job.name} failed on {branch}"
+        severity: {path: job.level, default: high}
+        category: {value: availability}
+        timestamp: finished_at
+        dedup_key: job.id              # what a resolve finds its incident by
+        event_id: run_id               # what makes a repeat count nothing
+        resource_type: {value: pipeline}
+        resource_id: $.repository
+      tags: {branch: branch}
+      metrics: {duration_seconds: seconds}
+      resolve: {path: status, is: [passed, fixed]}
+      ignore: {path: status, is: [skipped]}
+      severity: {blocker: P0}          # words of its own
+```
+
 A tool without a signature of its own can use ours, `X-Incident-Signature: t=<unix>,v1=<hex HMAC-SHA256 of "t.body">`;
 `signature_header` names another header. What cannot be read is answered with what is wrong, and kept as a dead letter.
 """

@@ -2,15 +2,18 @@
 
 from llm_incident_manager.domain.events.document import decode_batch, is_batch
 from llm_incident_manager.domain.events.event import SourceSettings
+from llm_incident_manager.sources import mapped
 from llm_incident_manager.sources.spec import Example, Sent, SourceRequest, SourceSpec
 
 
 def read(request: SourceRequest, settings: SourceSettings | None) -> Sent:
-    """Return the event as it came, or the batch taken apart.
+    """Return the event as it came, or the batch taken apart; another shape where the settings hold a mapping.
 
     Raises:
         Invalid: a batch that is not JSON, empty, too large, or not as long as it says.
     """
+    if settings is not None and settings.mapping is not None:
+        return mapped.read(request, settings.mapping)
     body = request.body
     if not is_batch(body):
         return Sent(steps=(body,))
@@ -21,7 +24,10 @@ def read(request: SourceRequest, settings: SourceSettings | None) -> Sent:
 SPEC = SourceSpec(
     name="generic",
     title="Any tool",
-    description="Events in the product's own JSON: one, a list, or `{batch_id, timestamp, events, count}`.",
+    description=(
+        "Events in the product's own JSON: one, a list, or `{batch_id, timestamp, events, count}`; or any JSON, by a "
+        "mapping in the settings."
+    ),
     setup="""curl -X POST {url}/api/v1/sources/generic -H "Authorization: Bearer {key}" -d '{
   "event_id": "e-1", "source": "my-service", "timestamp": "2026-01-31T10:30:00Z", "event_type": "alert",
   "category": "performance", "title": "Answers are slow", "severity": "high",

@@ -102,7 +102,7 @@ class Receive:
             Forbidden: not this sender.
         """
         sent = await self._translated(chosen, request, caller, key)
-        items = [_item(step, key) for step in sent.steps if not isinstance(step, Act)]
+        items = [_without(item_of(step), key) for step in sent.steps if not isinstance(step, Act)]
         batch = await self._intake.accept_items(items, caller, batch_id=sent.batch_id)
         refusals = [receipt.refusal for receipt in batch.results if receipt.refusal is not None]
         if not sent.is_batch:
@@ -115,28 +115,35 @@ class Receive:
 
     async def _translated(self, chosen: Chosen, request: SourceRequest, caller: Caller, key: str) -> Sent:
         try:
-            sent = chosen.spec.read(request, chosen.settings)
-            if len(sent.steps) > MAX_BATCH:
-                what = f"holds {len(sent.steps)} events; send at most {MAX_BATCH} in one request"
-                raise Invalid(f"it {what}", [FieldFault("body", what)], code="batch_too_large")
+            return translated(chosen, request)
         except Invalid as refused:
             await self._intake.keep_refused(_without(request.body, key), caller, request.source, refused)
             raise
-        except Exception as fault:
-            # A plugin is a named border: what it stumbles over is kept, answered, and shown to whoever runs this.
-            log.exception("source_failed", plugin=chosen.spec.name, source=request.source)
-            unread = Invalid(
-                f"the {chosen.spec.title} source could not read it",
-                [FieldFault("body", "is not what this source sends; it is kept as a dead letter")],
-                code="untranslatable",
-            )
-            await self._intake.keep_refused(_without(request.body, key), caller, request.source, unread)
-            raise unread from fault
-        return sent
 
 
-def _item(step: bytes | Mapping[str, object], key: str) -> bytes:
-    return _without(step if isinstance(step, bytes) else written(dict(step)), key)
+def translated(chosen: Chosen, request: SourceRequest) -> Sent:
+    """Return what the plugin makes of a request; raises Invalid, whatever the plugin stumbles over."""
+    try:
+        sent = chosen.spec.read(request, chosen.settings)
+    except Invalid:
+        raise
+    except Exception as fault:
+        # A plugin is a named border: what it stumbles over is kept, answered, and shown to whoever runs this.
+        log.exception("source_failed", plugin=chosen.spec.name, source=request.source)
+        raise Invalid(
+            f"the {chosen.spec.title} source could not read it",
+            [FieldFault("body", "is not what this source sends; it is kept as a dead letter")],
+            code="untranslatable",
+        ) from fault
+    if len(sent.steps) > MAX_BATCH:
+        what = f"holds {len(sent.steps)} events; send at most {MAX_BATCH} in one request"
+        raise Invalid(f"it {what}", [FieldFault("body", what)], code="batch_too_large")
+    return sent
+
+
+def item_of(step: bytes | Mapping[str, object]) -> bytes:
+    """Return an event as JSON text."""
+    return step if isinstance(step, bytes) else written(dict(step))
 
 
 def _without(body: bytes, key: str) -> bytes:

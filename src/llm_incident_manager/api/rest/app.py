@@ -32,6 +32,9 @@ from llm_incident_manager.api.rest.routes import (
     server,
     stories,
 )
+from llm_incident_manager.api.rest.routes import (
+    sources as source_routes,
+)
 from llm_incident_manager.errors import IncidentManagerError, Invalid, NotFound
 from llm_incident_manager.sources.registry import source_specs
 from llm_incident_manager.sources.spec import SourceSpec
@@ -80,13 +83,13 @@ def rest_app(port: RestPort, *, data_folder: str = ".", sources: Mapping[str, So
     app.state.port = port
     app.state.remembered = RememberedAnswers(port)
     app.state.machine = Machine(data_folder)
+    app.state.sources = source_specs() if sources is None else sources
     app.events = EventsDoor(port)
     app.router.routes.append(Route(EVENTS, app.events, methods=["POST"]))
     # Before /incidents/{id}/…, because /incidents/bulk would be taken for an id.
-    specs = source_specs() if sources is None else sources
-    for routes in (server, actions, incidents, stories, configuration, operations, condition):
+    for routes in (server, actions, incidents, stories, configuration, operations, condition, source_routes):
         app.include_router(routes.router)
-    app.router.routes.extend(door_routes(port, specs))
+    app.router.routes.extend(door_routes(port, app.state.sources))
     app.add_api_route(openapi.PATH, _openapi, methods=["GET"], include_in_schema=False)
     app.add_api_route(DOCS, _docs, methods=["GET"], include_in_schema=False)
     app.add_middleware(LastResort)

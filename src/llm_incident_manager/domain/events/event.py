@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from llm_incident_manager.domain.events.field_mapping import FieldMapping
 from llm_incident_manager.domain.vocabulary import Category, Environment, Severity
 
 
@@ -70,6 +71,7 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     ``plugin`` names the translation that reads what this source sends, where it is not called like the source.
     ``signing_secret`` is the sender's HMAC key, ``signature_header`` (lower case) where its signature stands if not in
     the vendor's usual header. ``allow_ips`` are networks; nobody else may send for the source. None: anybody may.
+    ``mapping`` says how its JSON becomes events, where no plugin knows.
     """
 
     name: str
@@ -83,6 +85,7 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     signing_secret: str | None = None
     signature_header: str | None = None
     allow_ips: tuple[str, ...] = ()
+    mapping: FieldMapping | None = None
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def __repr__(self) -> str:

@@ -13,6 +13,7 @@ from llm_incident_manager.engine.documents.kinds import Kind
 from llm_incident_manager.engine.documents.known import Known
 from llm_incident_manager.engine.documents.part import Part
 from llm_incident_manager.engine.documents.people import read_id
+from llm_incident_manager.engine.documents.source_mapping import parse_mapping
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -43,9 +44,10 @@ def parse_source(document: dict[str, Any], known: Known, findings: Findings) -> 
     retry = _retry(part)
     extra |= {"retry": retry} if retry else {}
     words = _severity_words(part)
-    mapping = part.part("mapping")
+    mapping, fields = part.part("mapping"), None
     if mapping is not None:
         words |= _severity_words(mapping, "severity")
+        fields = parse_mapping(mapping)
         mapping.done()
     settings = SourceSettings(
         name=name,
@@ -59,6 +61,7 @@ def parse_source(document: dict[str, Any], known: Known, findings: Findings) -> 
         signing_secret=_signing_secret(part),
         signature_header=part.text("signature_header").lower() or None,
         allow_ips=_networks(part),
+        mapping=fields,
         extra=extra,
     )
     if settings.key_header and not _HEADER.fullmatch(settings.key_header):
