@@ -26,6 +26,7 @@ sources:
     signing_secret: "${GRAFANA_HMAC}"  # unsigned and wrongly signed requests are 401 then
     allow_ips: ["10.0.0.0/8"]          # others are 403
     severity_words: {page: P0}         # words of your own
+    redact: [secrets, emails, cards]   # taken out before anything is kept; also phones, ips
 ```
 
 **Any other JSON** becomes events by a mapping. A rule is a path, a text with paths in braces, `{path, default}`, or

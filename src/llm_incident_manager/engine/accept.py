@@ -11,6 +11,7 @@ from llm_incident_manager.clock import Clock
 from llm_incident_manager.domain.events.document import decode_batch, is_batch, peek
 from llm_incident_manager.domain.events.event import Event
 from llm_incident_manager.domain.events.normalise import accept_document
+from llm_incident_manager.domain.events.redact import redact_body
 from llm_incident_manager.domain.vocabulary import Scope
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.context import Contexts
@@ -196,7 +197,7 @@ class Intake:
                     receipts.append(rejected(name.event_id, refused))
                     if isinstance(refused, Invalid):
                         self._gate.refused(caller, name.source, "invalid")
-                        bad.append(self._letters.letter(item, caller.tenant, name.source, refused, now))
+                        bad.append(self._letter(item, caller, name.source, refused, now))
             await self._store_gathered(waiting, receipts)
         except BaseException:
             for _, admitted in waiting:
@@ -217,8 +218,17 @@ class Intake:
     async def keep_refused(self, body: bytes, caller: Caller, source: str, refused: Invalid) -> None:
         """Keep a whole request that ``source`` could not make events of, as a dead letter; the answer says why."""
         self._gate.refused(caller, source, "invalid")
-        letter = self._letters.letter(body, caller.tenant, source, refused, self._clock.now())
+        letter = self._letter(body, caller, source, refused, self._clock.now())
         await self._letters.keep(caller.tenant, [letter])
+
+    def _letter(self, body: bytes, caller: Caller, source: str | None, refused: Invalid, at: datetime) -> DeadLetter:
+        kept = self._redacted(caller.tenant, source or caller.source, body)
+        return self._letters.letter(kept, caller.tenant, source, refused, at)
+
+    def _redacted(self, tenant: str, source: str | None, body: bytes) -> bytes:
+        """Return what of ``body`` may be kept; the very same object where its source asks for nothing."""
+        settings = self._contexts(tenant).settings.sources.get(source or "")
+        return redact_body(body, settings.redact) if settings is not None and settings.redact else body
 
     def require_open(self, caller: Caller, source: str) -> None:
         """Raise Forbidden where ``caller`` may not send for ``source`` now (:class:`SourceGate`)."""
@@ -295,6 +305,10 @@ class Intake:
         Raises RateLimited, or Unavailable where too much is waiting already.
         """
         tenant = caller.tenant
+        redacted = self._redacted(tenant, event.source, body)
+        if redacted is not body:
+            body, sources = redacted, self._contexts(tenant).settings.sources
+            event = accept_document(body, tenant=tenant, received_at=arrival.now, sources=sources)
         joined = None if event.is_change else self._open.get(tenant, event.fingerprint)
         kept = self._admit(event, caller, joined is not None, arrival.monotonic)
         if joined is not None and self._lag(arrival.monotonic) > MAX_LAG_SECONDS:

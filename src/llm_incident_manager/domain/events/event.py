@@ -72,6 +72,7 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     ``signing_secret`` is the sender's HMAC key, ``signature_header`` (lower case) where its signature stands if not in
     the vendor's usual header. ``allow_ips`` are networks; nobody else may send for the source. None: anybody may.
     ``mapping`` says how its JSON becomes events, where no plugin knows.
+    ``redact`` names what is taken out before anything is kept (``domain.events.redact.KINDS``).
     """
 
     name: str
@@ -86,6 +87,7 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     signature_header: str | None = None
     allow_ips: tuple[str, ...] = ()
     mapping: FieldMapping | None = None
+    redact: tuple[str, ...] = ()
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def __repr__(self) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from llm_incident_manager.domain.events.event import SourceSettings
 from llm_incident_manager.domain.events.origin import network
+from llm_incident_manager.domain.events.redact import KINDS
 from llm_incident_manager.domain.vocabulary import Severity
 from llm_incident_manager.engine.documents.contacts import address_fault
 from llm_incident_manager.engine.documents.findings import Findings, quoted
@@ -62,6 +63,7 @@ def parse_source(document: dict[str, Any], known: Known, findings: Findings) -> 
         signature_header=part.text("signature_header").lower() or None,
         allow_ips=_networks(part),
         mapping=fields,
+        redact=_redact(part),
         extra=extra,
     )
     if settings.key_header and not _HEADER.fullmatch(settings.key_header):
@@ -122,6 +124,16 @@ def _networks(part: Part) -> tuple[str, ...]:
         except ValueError:
             part.findings.fault(path, f"{quoted(word)} is neither a network such as 10.0.0.0/8 nor an address")
     return tuple(found)
+
+
+def _redact(part: Part) -> tuple[str, ...]:
+    found: list[str] = []
+    for path, word in part.words("redact"):
+        if word in KINDS:
+            found.append(word)
+        else:
+            part.findings.fault(path, f"{quoted(word)} is not one of {', '.join(KINDS)}")
+    return tuple(dict.fromkeys(found))
 
 
 def _retry(owner: Part) -> dict[str, Any]:

@@ -184,6 +184,9 @@ class SourceDocument(Request):
         default=None, description="The sender's HMAC key: unsigned requests are then 401. Never shown again."
     )
     signature_header: str | None = Field(default=None, description="Where the signature stands, if not as usual.")
+    redact: list[Literal["secrets", "emails", "cards", "phones", "ips"]] | None = Field(
+        default=None, description="What is taken out of its events before anything is kept."
+    )
     allow_ips: list[str] | str | None = Field(default=None, description="Networks; others are 403.")
 
 
