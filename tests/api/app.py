@@ -21,6 +21,7 @@ from llm_incident_manager.engine.pages import Pages
 from llm_incident_manager.engine.query import Query
 from llm_incident_manager.engine.report import Report
 from llm_incident_manager.errors import Conflict
+from llm_incident_manager.sources.spec import SourceSpec
 from llm_incident_manager.sources.statuspage import read_history
 from tests.stories.app import Story
 
@@ -94,8 +95,13 @@ class NoFile:
 
 
 @asynccontextmanager
-async def opened(folder: Path, configuration: Mapping[str, list[dict[str, Any]]] | None = None) -> AsyncIterator[Api]:
-    """Run a story with the API in front of it."""
+async def opened(
+    folder: Path,
+    configuration: Mapping[str, list[dict[str, Any]]] | None = None,
+    *,
+    sources: Mapping[str, SourceSpec] | None = None,
+) -> AsyncIterator[Api]:
+    """Run a story with the API in front of it; ``sources`` are the plugins, by default the registry's."""
     async with Story(folder, configuration) as story:
         house = story.house
         identify = Identify(story.store, story.clock, PLATFORM_KEY, people=story.settings.of)
@@ -106,6 +112,7 @@ async def opened(folder: Path, configuration: Mapping[str, list[dict[str, Any]]]
 
         port = RestPort(
             intake=house.intake,
+            acts=house.source_acts,
             identify=identify,
             query=Query(story.store, house.context, house.untriaged, story.clock),
             respond=house.respond,
@@ -138,5 +145,5 @@ async def opened(folder: Path, configuration: Mapping[str, list[dict[str, Any]]]
             version="1.2.3",
             public_url="http://test",
         )
-        yield Api(story, rest_app(port, data_folder=str(folder)), port)
+        yield Api(story, rest_app(port, data_folder=str(folder), sources=sources), port)
         story.pages.clear()

@@ -95,7 +95,10 @@ async def test_every_path_asks_for_a_key_and_a_scope(api: Api) -> None:
         answer = await nobody.request(method, asked, content=b"{}")
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated"), (method, path)
         assert answer.headers["content-type"] == "application/problem+json"
-        if path != "/api/v1/events":
+        if (method, path) == ("POST", "/api/v1/sources/{id}"):
+            answer = await sender.request(method, asked, content=b"{}")
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        elif path != "/api/v1/events":
             answer = await sender.request(method, asked, content=b"{}")
             assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), (method, path)
 

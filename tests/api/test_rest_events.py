@@ -76,6 +76,7 @@ async def test_a_batch_decides_each_event_for_itself(api: Api) -> None:
         (b"{}", {"Content-Encoding": "gzip"}, 400, "malformed_body"),
         (gzip.compress(b"{}", mtime=0)[:-9], {"Content-Encoding": "gzip"}, 400, "malformed_body"),
         (b"{}", {}, 422, "invalid_event"),
+        (b'{"timestamp": "half a \\ud800"}', {}, 422, "invalid_event"),
         (b"[]", {}, 422, "empty_batch"),
         (b"7", {}, 422, "invalid_event"),
         (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", {}, 422, "too_deep"),

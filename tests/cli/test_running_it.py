@@ -96,6 +96,21 @@ def test_a_route_is_rehearsed(real: Lim) -> None:
     assert "severity" in bad.stderr
 
 
+def test_a_source_is_tried_out(real: Lim, tmp_path: Path) -> None:
+    body = tmp_path / "anomaly.json"
+    body.write_text('{"alert_id": "a", "anomaly_type": "cost_anomaly", "service_name": "rag", "severity": "high"}')
+    shown = real("sources", "test", "sentinel", str(body))
+    assert shown.exit_code == 0, shown.output
+    for words in ("Cost anomaly in rag", "P1", "the source says high", "open an incident"):
+        assert words in shown.stdout
+    body.write_text('{"outputs": {"anomaly_detected": false}}')
+    assert "nothing in it" in real("sources", "test", "sentinel", str(body)).stdout
+    body.write_text('{"what": "else"}')
+    refused = real("sources", "test", "sentinel", str(body))
+    assert refused.exit_code == 1
+    assert "anomaly_type" in refused.stderr
+
+
 @pytest.mark.requirement("REL-04")
 def test_dead_letters_are_listed_replayed_and_discarded(real: Lim) -> None:
     wrong = [an_event(severity="purple"), an_event(title="")]

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from llm_incident_manager.domain.events.normalise import accept_document, accept_value
+from llm_incident_manager.domain.events.normalise import accept_value
 from llm_incident_manager.domain.vocabulary import Environment, Severity
 from llm_incident_manager.enrichers import tags
 from llm_incident_manager.enrichers.registry import enricher_specs
 from llm_incident_manager.errors import Invalid
 from llm_incident_manager.sources import native, statuspage
 from llm_incident_manager.sources.registry import source_specs
+from llm_incident_manager.sources.spec import SourceRequest
 from llm_incident_manager.sources.statuspage import as_events, read_history
 
 NOW = datetime(2027, 2, 1, tzinfo=UTC)
@@ -19,6 +20,10 @@ NOW = datetime(2027, 2, 1, tzinfo=UTC)
 
 def moment(minute: int) -> str:
     return f"2027-01-31T10:{minute:02d}:00Z"
+
+
+def asked(source: str, body: bytes) -> SourceRequest:
+    return SourceRequest(source=source, body=body, received_at=NOW)
 
 
 def updates(*steps: tuple[str, int]) -> list[dict[str, Any]]:
@@ -138,26 +143,18 @@ def test_a_status_page_s_webhook_becomes_one_event_for_its_present_state() -> No
     events = []
     for each in (open_one, incident()):
         body = json.dumps({"page": {"id": "acme"}, "incident": each}).encode()
-        (item,) = statuspage.read(body, {}, None).items
-        events.append(accept_document(item, tenant="t", received_at=NOW))
+        (step,) = statuspage.read(asked("statuspage", body), None).steps
+        events.append(accept_value(step, tenant="t", received_at=NOW))
     assert [event.event_type for event in events] == ["alert", "resolved"]
     assert events[0].fingerprint == events[1].fingerprint
     assert events[0].event_id != events[1].event_id
 
 
 def test_the_native_source_takes_events_and_batches() -> None:
-    body = native.SPEC.example.encode()
-    assert native.read(body, {}, None).items == (body,)
-    batch = native.read(b'{"batch_id": "b", "events": [' + body + b"]}", {}, None)
-    assert (batch.items, batch.batch_id, batch.is_batch) == ((body,), "b", True)
-
-
-def test_every_source_s_example_is_accepted() -> None:
-    specs = source_specs(entries=())
-    assert set(specs) == {"generic", "statuspage"}
-    for spec in specs.values():
-        for item in spec.read(spec.example.encode(), {}, None).items:
-            accept_document(item, tenant="t", received_at=NOW)
+    body = native.SPEC.examples[0].body.encode()
+    assert native.read(asked("generic", body), None).steps == (body,)
+    batch = native.read(asked("generic", b'{"batch_id": "b", "events": [' + body + b"]}"), None)
+    assert (batch.steps, batch.batch_id, batch.is_batch) == ((body,), "b", True)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +169,7 @@ def test_a_plugin_that_does_not_fit_is_refused(value: str) -> None:
 
 
 def test_context_is_read_from_tags_then_metadata() -> None:
-    document = json.loads(native.SPEC.example) | {
+    document = json.loads(native.SPEC.examples[0].body) | {
         "tags": {"env": "prod", "tenant_id": "t-1", "region": ""},
         "resource": {"type": "service", "id": "chat", "metadata": {"region": "eu", "cluster": 7, "tenant": "other"}},
     }

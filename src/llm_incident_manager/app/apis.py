@@ -60,6 +60,7 @@ class Apis:
         self.dead_letters = DeadLetters(store, house.intake, clock, house.seen)
         self.rest = RestPort(
             intake=house.intake,
+            acts=house.source_acts,
             identify=self.identify,
             query=self.query,
             respond=house.respond,

@@ -20,6 +20,7 @@ from llm_incident_manager.engine.ports import Store
 from llm_incident_manager.engine.relay import Relay
 from llm_incident_manager.engine.respond import Respond
 from llm_incident_manager.engine.settings import SettingsMemory
+from llm_incident_manager.engine.source_acts import SourceActs
 from llm_incident_manager.engine.telemetry import Telemetry
 from llm_incident_manager.engine.timers import Timers
 from llm_incident_manager.engine.triage import Triage
@@ -102,6 +103,7 @@ class House:
         )
         self.relay = Relay(store, bus)
         self.respond = Respond(store, self.context, self.untriaged, self.ids, self.committed)
+        self.source_acts = SourceActs(store, self.context, self.untriaged, self.open_fingerprints, self.committed)
 
     def context(self, tenant: str) -> Context:
         """Return the tenant's present context; built anew only when its settings changed."""

@@ -96,6 +96,11 @@ class IncidentClient(Connection):
         found: Document = self.call("POST", "/routes/test", body=dict(event))
         return found
 
+    def test_source(self, name: str, content: bytes) -> Document:
+        """Return what source ``name`` would make of a tool's request; nothing is stored."""
+        found: Document = self.call("POST", f"/sources/{quote(name, safe='')}/test", content=content)
+        return found
+
     def import_statuspage(self, content: bytes) -> Document:
         """Bring in a status page's history and return the counts; imported twice changes nothing."""
         counts: Document = self.call("POST", "/imports/statuspage", content=content)

@@ -6,12 +6,12 @@ from datetime import date, datetime
 from typing import Protocol
 
 import msgspec
-import structlog
 
 from llm_incident_manager.clock import Clock
 from llm_incident_manager.domain.events.document import decode_batch, is_batch, peek
 from llm_incident_manager.domain.events.event import Event
 from llm_incident_manager.domain.events.normalise import accept_document
+from llm_incident_manager.domain.events.redact import redact_body
 from llm_incident_manager.domain.vocabulary import Scope
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.context import Contexts
@@ -21,20 +21,20 @@ from llm_incident_manager.engine.receipts import BatchReceipt as BatchReceipt
 from llm_incident_manager.engine.receipts import Receipt as Receipt
 from llm_incident_manager.engine.receipts import duplicate, rejected
 from llm_incident_manager.engine.records import Position, Record
+from llm_incident_manager.engine.refused_events import RefusedEvents
 from llm_incident_manager.engine.rows import DeadLetter
+from llm_incident_manager.engine.source_gate import SourceGate
 from llm_incident_manager.engine.telemetry import Telemetry
 from llm_incident_manager.engine.waiting import Untriaged
 from llm_incident_manager.errors import Forbidden, Invalid, RateLimited, Unavailable
 from llm_incident_manager.ids import IdSource, IncidentNumbers
 from llm_incident_manager.resilience.sliding_window import SlidingWindow
 
-log = structlog.get_logger("accept")
 MAX_LAG_SECONDS = 10.0
 """Above this lag repeats are answered 503: the lag is bounded, not only the bytes."""
 LAG_LOOK_SECONDS = 0.05
 """How often the lag is asked for while events stream in; nobody is refused without asking."""
 MAX_DECODED = 20_000
-MAX_UNKEPT = 1000
 
 
 class IntakeJournal(Protocol):
@@ -92,9 +92,9 @@ class Intake:
         self._seen = seen
         self._untriaged = untriaged
         self._telemetry = telemetry
-        self._ids = ids
         self._windows: dict[tuple[str, str, str], SlidingWindow] = {}
-        self._unkept: dict[str, list[DeadLetter]] = {}
+        self._letters = RefusedEvents(store, ids)
+        self._gate = SourceGate(contexts, telemetry)
         self._lag_seconds = 0.0
         self._lag_asked = float("-inf")
         self.decoded: dict[Position, Event] = {}
@@ -155,15 +155,25 @@ class Intake:
         empty; Unavailable where it cannot be stored: then it may be sent again, whatever of it was stored before.
         """
         caller.require(Scope.INGEST)
+        batch = decode_batch(body)
+        return await self.accept_items(batch.items, caller, batch_id=batch.batch_id)
+
+    async def accept_items(
+        self, items: Sequence[bytes], caller: Caller, *, batch_id: str | None = None
+    ) -> BatchReceipt:
+        """Accept events that were taken apart already, each as JSON text, as :meth:`accept_batch` does; none is fine.
+
+        What is rejected carries its ``refusal``, so that a door that answers for the whole can raise it.
+        """
+        caller.require(Scope.INGEST)
         arrival = self._arrival()
         now = arrival.now
-        batch = decode_batch(body)
         receipts: list[Receipt | None] = []
         waiting: list[tuple[int, Admitted]] = []
         mine: dict[Identity, int] = {}
         bad: list[DeadLetter] = []
         try:
-            for item in batch.items:
+            for item in items:
                 try:
                     event = self._read(item, caller, now)
                     identity = (caller.tenant, event.source, event.event_id)
@@ -186,7 +196,7 @@ class Intake:
                     name = peek(item)
                     receipts.append(rejected(name.event_id, refused))
                     if isinstance(refused, Invalid):
-                        self._refused(caller, name.source, "invalid")
+                        self._gate.refused(caller, name.source, "invalid")
                         bad.append(self._letter(item, caller, name.source, refused, now))
             await self._store_gathered(waiting, receipts)
         except BaseException:
@@ -194,25 +204,35 @@ class Intake:
                 self.withdraw(admitted)
             raise
         if bad:
-            await self._keep(caller.tenant, bad)
+            await self._letters.keep(caller.tenant, bad)
         results = tuple(receipt for receipt in receipts if receipt is not None)
         counts = [receipt.status for receipt in results]
         return BatchReceipt(
-            batch_id=batch.batch_id,
+            batch_id=batch_id,
             accepted=counts.count("accepted"),
             duplicates=counts.count("duplicate"),
             rejected=counts.count("rejected"),
             results=results,
         )
 
-    async def _keep(self, tenant: str, bad: Sequence[DeadLetter]) -> None:
-        """Keep what was answered as rejected; while the database is away the newest wait for the next batch."""
-        letters = [*self._unkept.pop(tenant, ()), *bad][-MAX_UNKEPT:]
-        try:
-            await self._store.transact(tenant, lambda tx: tx.dead_letters.add(letters))
-        except Unavailable as away:
-            self._unkept[tenant] = letters
-            log.warning("dead_letters_wait", tenant=tenant, number=len(letters), reason=away.code)
+    async def keep_refused(self, body: bytes, caller: Caller, source: str, refused: Invalid) -> None:
+        """Keep a whole request that ``source`` could not make events of, as a dead letter; the answer says why."""
+        self._gate.refused(caller, source, "invalid")
+        letter = self._letter(body, caller, source, refused, self._clock.now())
+        await self._letters.keep(caller.tenant, [letter])
+
+    def _letter(self, body: bytes, caller: Caller, source: str | None, refused: Invalid, at: datetime) -> DeadLetter:
+        kept = self._redacted(caller.tenant, source or caller.source, body)
+        return self._letters.letter(kept, caller.tenant, source, refused, at)
+
+    def _redacted(self, tenant: str, source: str | None, body: bytes) -> bytes:
+        """Return what of ``body`` may be kept; the very same object where its source asks for nothing."""
+        settings = self._contexts(tenant).settings.sources.get(source or "")
+        return redact_body(body, settings.redact) if settings is not None and settings.redact else body
+
+    def require_open(self, caller: Caller, source: str) -> None:
+        """Raise Forbidden where ``caller`` may not send for ``source`` now (:class:`SourceGate`)."""
+        self._gate.require_open(caller, source)
 
     async def _store_gathered(self, waiting: list[tuple[int, Admitted]], receipts: list[Receipt | None]) -> None:
         if not waiting:
@@ -229,19 +249,13 @@ class Intake:
         try:
             return self._read(body, caller, now)
         except Invalid:
-            self._refused(caller, peek(body).source, "invalid")
+            self._gate.refused(caller, peek(body).source, "invalid")
             raise
 
     def _read(self, body: bytes, caller: Caller, now: datetime) -> Event:
         settings = self._contexts(caller.tenant).settings
         event = accept_document(body, tenant=caller.tenant, received_at=now, sources=settings.sources)
-        if caller.source is not None and event.source != caller.source:
-            self._refused(caller, event.source, "forbidden")
-            raise Forbidden(f"this key sends for source {caller.source} only, not for {event.source}")
-        source = settings.sources.get(event.source)
-        if source is not None and not source.enabled:
-            self._refused(caller, event.source, "disabled")
-            raise Forbidden(f"source {event.source} is disabled; enable it or send to another one")
+        self.require_open(caller, event.source)
         return event
 
     async def _accept_event(self, event: Event, body: bytes, caller: Caller, arrival: Arrival) -> Receipt:
@@ -291,12 +305,16 @@ class Intake:
         Raises RateLimited, or Unavailable where too much is waiting already.
         """
         tenant = caller.tenant
-        joined = self._open.get(tenant, event.fingerprint)
+        redacted = self._redacted(tenant, event.source, body)
+        if redacted is not body:
+            body, sources = redacted, self._contexts(tenant).settings.sources
+            event = accept_document(body, tenant=tenant, received_at=arrival.now, sources=sources)
+        joined = None if event.is_change else self._open.get(tenant, event.fingerprint)
         kept = self._admit(event, caller, joined is not None, arrival.monotonic)
         if joined is not None and self._lag(arrival.monotonic) > MAX_LAG_SECONDS:
-            self._refused(caller, event.source, "lagging")
+            self._gate.refused(caller, event.source, "lagging")
             raise Unavailable("more is waiting than can be worked off now; send it again", code="lagging")
-        opens = joined is None and not event.recovers
+        opens = joined is None and not event.recovers and not event.is_change
         incident_id = joined
         if opens:
             incident_id = self._numbers.reserve(arrival.day)
@@ -363,7 +381,7 @@ class Intake:
         wait = window.take_reserve(now)
         if wait == 0.0:
             return True
-        self._refused(caller, event.source, "rate_limited")
+        self._gate.refused(caller, event.source, "rate_limited")
         raise RateLimited(
             f"source {event.source} sent more than {limit} events in a minute; send again in {wait:.0f} s",
             retry_after_seconds=wait,
@@ -374,24 +392,6 @@ class Intake:
         if len(self._windows) > 10_000:
             now = self._clock.monotonic()
             self._windows = {key: window for key, window in self._windows.items() if not window.is_idle(now)}
-
-    def _refused(self, caller: Caller, source: str | None, reason: str) -> None:
-        settings = self._contexts(caller.tenant).settings
-        # A source name is the sender's text: only configured ones may become a label, or a storm of names fills memory.
-        name = source if source in settings.sources or source == caller.source else "other"
-        self._telemetry.count("integration_errors_total", {"source": str(name), "reason": reason})
-
-    def _letter(self, body: bytes, caller: Caller, source: str | None, refused: Invalid, now: datetime) -> DeadLetter:
-        return DeadLetter(
-            id=self._ids.new("dl"),
-            tenant=caller.tenant,
-            at=now,
-            source=source or "unknown",
-            reason=refused.message,
-            retriable=False,
-            faults=tuple((fault.field, fault.message) for fault in refused.faults),
-            body=body,
-        )
 
 
 def _microseconds(instant: datetime) -> int:

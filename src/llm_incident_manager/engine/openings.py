@@ -86,14 +86,18 @@ def joining(incident: Incident | None, events: Sequence[Event], context: Context
 
 def recovering(incident: Incident, event: Event, context: Context) -> list[Change]:
     """Return what a source's recovery does: it walks to RESOLVED, or only proposes it where the source is set so."""
-    settings = context.settings.sources.get(event.source)
-    text = f"{event.source} says that it is over: {event.title}"
+    return ending(incident, event.source, f"{event.source} says that it is over: {event.title}", context)
+
+
+def ending(incident: Incident, source: str, text: str, context: Context) -> list[Change]:
+    """Return what it does when ``source`` says that the incident is over, in these words."""
+    settings = context.settings.sources.get(source)
     if not incident.is_open:
         return []
     if settings is not None and settings.resolve == "propose":
         return decide.comment(text, comment_id=context.ids.new("cmt"))
     given = ResolutionGiven(resolution_notes=text)
-    return decide.resolve(incident, by=integration(event.source), given=given, walk=True)
+    return decide.resolve(incident, by=integration(source), given=given, walk=True)
 
 
 def starts_at(accepted_at: datetime, now: datetime) -> datetime:

@@ -10,13 +10,17 @@ KNOWN = "Event was received before; nothing was counted again"
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to one event; ``incident_id`` is the one joined or reserved, ``None`` where it opens nothing."""
+    """The answer to one event; ``incident_id`` is the one joined or reserved, ``None`` where it opens nothing.
+
+    ``refusal`` is why it was rejected, for doors that answer for one event only.
+    """
 
     status: str
     event_id: str | None
     incident_id: str | None = None
     message: str = QUEUED
     errors: tuple[FieldFault, ...] = ()
+    refusal: IncidentManagerError | None = None
 
 
 class BatchReceipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,4 +46,5 @@ def rejected(event_id: str | None, refused: IncidentManagerError) -> Receipt:
         event_id=event_id,
         message=refused.message,
         errors=faults or (FieldFault("", refused.message),),
+        refusal=refused,
     )

@@ -56,7 +56,8 @@ def triage_batch(tx: Transaction, items: Sequence[Item], context: Context, reser
     again = [item for item in items if first.setdefault(item.key, item) is not item]
     known: dict[Key, str | None] = {}
     asked: set[Key] = set()
-    waiting = list(first.values())
+    _keep_changes(tx, [item for item in first.values() if item.event.is_change])
+    waiting = [item for item in first.values() if not item.event.is_change]
     while waiting:
         standing = tx.incidents.open_by_fingerprint({item.event.fingerprint for item in waiting})
         # What joins is counted by its insert; only where an incident might open must be known before who was counted.
@@ -69,6 +70,12 @@ def triage_batch(tx: Transaction, items: Sequence[Item], context: Context, reser
         waiting = _wave(tx, waiting, standing, context, reserve, result, again)
     _point_repeated(tx, again, known)
     return result
+
+
+def _keep_changes(tx: Transaction, items: Sequence[Item]) -> None:
+    """Remember what was done on purpose: it opens nothing, and nobody is told."""
+    new = tx.events.add([(item.event, None) for item in items])
+    tx.events.keep([_stored(item, None) for item in items if item.key in new and item.record.kept])
 
 
 def _point_repeated(tx: Transaction, items: Sequence[Item], known: Mapping[Key, str | None]) -> None:
@@ -259,14 +266,16 @@ def _payloads(items: Sequence[Item], incident_id: str, *, counted: int) -> list[
     kept: list[StoredEvent] = []
     for number, item in enumerate(items, start=counted):
         if item.record.kept and (number < KEEP_FIRST or number % KEEP_EVERY == 0):
-            kept.append(
-                StoredEvent(
-                    tenant=item.record.tenant,
-                    source=item.event.source,
-                    event_id=item.event.event_id,
-                    incident_id=incident_id,
-                    received_at=item.event.received_at,
-                    payload=msgspec.json.encode(item.event),
-                )
-            )
+            kept.append(_stored(item, incident_id))
     return kept
+
+
+def _stored(item: Item, incident_id: str | None) -> StoredEvent:
+    return StoredEvent(
+        tenant=item.record.tenant,
+        source=item.event.source,
+        event_id=item.event.event_id,
+        incident_id=incident_id,
+        received_at=item.event.received_at,
+        payload=msgspec.json.encode(item.event),
+    )

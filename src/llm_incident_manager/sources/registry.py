@@ -7,25 +7,43 @@ from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 
 from llm_incident_manager.errors import Invalid
-from llm_incident_manager.sources import native, statuspage
+from llm_incident_manager.sources import (
+    core_bundle,
+    edge_agent,
+    governance,
+    native,
+    observatory,
+    sentinel,
+    shield,
+    statuspage,
+)
 from llm_incident_manager.sources.spec import SourceSpec
 
-BUILT_IN = (native.SPEC, statuspage.SPEC)
+BUILT_IN = (
+    native.SPEC,
+    statuspage.SPEC,
+    sentinel.SPEC,
+    shield.SPEC,
+    edge_agent.SPEC,
+    governance.SPEC,
+    observatory.SPEC,
+    core_bundle.SPEC,
+)
 ENTRY_POINT_GROUP = "llm_incident_manager.sources"
 
 
 def source_specs(entries: Iterable[EntryPoint] | None = None) -> dict[str, SourceSpec]:
-    """Return every source by its path, built-in ones first; ``entries`` are those of the installed packages.
+    """Return every source by its name, built-in ones first; ``entries`` are those of the installed packages.
 
     Raises:
-        Invalid: an entry is no ``SourceSpec``, or its path is taken.
+        Invalid: an entry is no ``SourceSpec``, or its name is taken.
     """
-    specs = {spec.path: spec for spec in BUILT_IN}
+    specs = {spec.name: spec for spec in BUILT_IN}
     for entry in entry_points(group=ENTRY_POINT_GROUP) if entries is None else entries:
         spec = entry.load()
         if not isinstance(spec, SourceSpec):
             raise Invalid(f"{entry.value} is not a SourceSpec", code="invalid_plugin")
-        if spec.path in specs:
-            raise Invalid(f"{entry.value}: there is a source at {spec.path!r} already", code="invalid_plugin")
-        specs[spec.path] = spec
+        if spec.name in specs:
+            raise Invalid(f"{entry.value}: there is a source {spec.name!r} already", code="invalid_plugin")
+        specs[spec.name] = spec
     return specs

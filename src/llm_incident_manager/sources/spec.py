@@ -1,34 +1,138 @@
-"""What a source is: a pure translation from what a tool sends to events (specification §5.1), describing itself."""
+"""What a source is: a pure translation from what a tool sends to events and acts, describing itself.
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+One file with a ``SPEC``, and one line in ``registry.py``; CONTRIBUTING.md has the recipe. The door
+(``api/rest/doors.py``) does the rest: key, limits, signature, durability, dead letters.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
 from llm_incident_manager.domain.events.event import SourceSettings
+from llm_incident_manager.engine.receipts import Receipt
+from llm_incident_manager.engine.source_acts import Act, ActReceipt
+from llm_incident_manager.errors import IncidentManagerError
+from llm_incident_manager.sources.signing import Signature, own_signature
+
+Step = bytes | Mapping[str, Any] | Act
+"""An event (its JSON text, or a document of specification §5.1), or an act on an incident that is open."""
+Outcome = Receipt | ActReceipt
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceRequest:
+    """One request, its sender known.
+
+    ``source`` is the name under which its events go. ``params`` are the path's, ``query`` holds the first value of each
+    name, ``headers`` are in lower case; what carried the key is in none of them.
+    """
+
+    source: str
+    body: bytes
+    received_at: datetime
+    method: str = "POST"
+    path: str = ""
+    params: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sent:
-    """What one request brought: each item is the JSON text of one event, to be accepted on its own.
+    """What one request brought, in order.
 
-    ``batch_id`` is the sender's. ``is_batch`` says that the sender expects an answer per event, even for one.
+    ``is_batch``: the sender expects an answer per event, even for one, so that a rejected event is no refusal of the
+    whole. ``reply`` is what the answer needs of the request (a dedup key made here, an id to repeat).
     """
 
-    items: tuple[bytes, ...]
+    steps: tuple[Step, ...] = ()
     batch_id: str | None = None
     is_batch: bool = False
+    reply: Mapping[str, Any] = field(default_factory=dict)
 
 
-Read = Callable[[bytes, Mapping[str, str], SourceSettings | None], Sent]
-"""``read(body, headers, settings)``: header names in lower case. Raises Invalid when the whole request is wrong."""
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the sender gets back."""
+
+    status: int = 202
+    body: bytes = b""
+    media_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """A path of its own beside ``POST /api/v1/sources/{name}``, as the vendor's clients insist on it.
+
+    A segment ``{key}`` carries the ingest key. ``public``: no key is asked for (a handshake); ``read`` is then called
+    without settings, and what it brings is not taken in.
+    """
+
+    path: str
+    methods: tuple[str, ...] = ("POST",)
+    public: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """A request as the tool really sends it: documentation, and what the contract suite is driven by.
+
+    ``path`` is the door's, filled in (``{key}`` stays as it is); without one it goes to ``/api/v1/sources/{name}``. A
+    member or query value ``{key}`` in ``body`` or ``path`` is replaced by an ingest key. ``opens`` says how many
+    incidents are open after it alone.
+    """
+
+    body: str
+    title: str = "a problem"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    method: str = "POST"
+    path: str | None = None
+    status: int = 202
+    opens: int = 1
+
+
+Read = Callable[[SourceRequest, SourceSettings | None], Sent]
+"""Raises Invalid when the whole request is wrong, and nothing else whatever the bytes are."""
+Answering = Callable[[SourceRequest, Sent, Sequence[Outcome]], Answer]
+"""Called once everything is durable and done; one outcome per step, in order."""
+Refusing = Callable[[IncidentManagerError, int], Answer]
+"""Returns the sender's own shape of an error; the status is the one to use unless the sender wants another."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceSpec:
-    """How a source describes itself. ``path`` is the last part of ``POST /api/v1/sources/{path}``."""
+    """How a source describes itself.
+
+    Args:
+        name: last part of ``POST /api/v1/sources/{name}``, and the source of its events where nothing else is said.
+        title: what people call the tool.
+        description: one sentence: what it sends, and what becomes of it.
+        setup: at most ten lines to copy that point the tool here; ``{url}`` and ``{key}`` are filled in.
+        read: the translation.
+        answer: the answer to what was taken in; None: 202 with the receipt, as ``POST /api/v1/events``.
+        refuse: the answer to an error; None: a problem document.
+        doors: paths beside ``/api/v1/sources/{name}``.
+        key_members: members of a JSON body, at its top, that carry the key (``routing_key``).
+        key_headers: headers beside ``Authorization`` and ``X-API-Key`` that carry it, in lower case.
+        signature: how the sender signs, where the source's settings hold a ``signing_secret``.
+        overloaded: the status for "later" that makes this sender come back: 429, 503, or None for the one that fits.
+        body_bytes: the vendor's own limit, if lower than ours.
+        examples: requests of the tool; the first is shown in the docs.
+    """
 
     name: str
     title: str
-    path: str
-    read: Read
     description: str
-    example: str
+    setup: str
+    read: Read
+    examples: tuple[Example, ...]
+    answer: Answering | None = None
+    refuse: Refusing | None = None
+    doors: tuple[Door, ...] = ()
+    key_members: tuple[str, ...] = ()
+    key_headers: tuple[str, ...] = ()
+    signature: Signature = field(default_factory=own_signature)
+    overloaded: int | None = None
+    body_bytes: int | None = None

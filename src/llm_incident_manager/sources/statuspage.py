@@ -15,7 +15,7 @@ from llm_incident_manager.domain.events.history import HistoricIncident, Histori
 from llm_incident_manager.domain.events.tree import shown, text_fault
 from llm_incident_manager.domain.vocabulary import Severity
 from llm_incident_manager.errors import FieldFault, Invalid
-from llm_incident_manager.sources.spec import Sent, SourceSpec
+from llm_incident_manager.sources.spec import Example, Sent, SourceRequest, SourceSpec
 
 IMPACTS = {"critical": Severity.P1, "major": Severity.P2, "minor": Severity.P3, "none": Severity.P4}
 """A provider's outage is one step milder for us than for the provider."""
@@ -113,7 +113,7 @@ def as_events(history: StatuspageHistory, *, start: datetime, speed: float = 1.0
     return sorted(events, key=lambda event: event.at)
 
 
-def read(body: bytes, headers: Mapping[str, str], settings: SourceSettings | None) -> Sent:
+def read(request: SourceRequest, settings: SourceSettings | None) -> Sent:
     """Return one event per incident, for the state it is in: from the incidents document, or a webhook's one incident.
 
     Each state of an incident has its own event id, so that what is sent again counts once.
@@ -121,7 +121,7 @@ def read(body: bytes, headers: Mapping[str, str], settings: SourceSettings | Non
     Raises:
         Invalid: as :func:`read_history`, or with the fault of the webhook's incident.
     """
-    document = parse(body)
+    document = parse(request.body)
     single = isinstance(document, Mapping) and isinstance(document.get("incident"), Mapping)
     if single:
         document = {"page": document.get("page"), "incidents": [document["incident"]]}
@@ -131,7 +131,9 @@ def read(body: bytes, headers: Mapping[str, str], settings: SourceSettings | Non
         raise Invalid(
             f"the status page is wrong: {first.field} {first.message}", list(history.faults), code="invalid_statuspage"
         )
-    return Sent(items=tuple(msgspec.json.encode(_present(each)) for each in history.incidents), is_batch=not single)
+    # Each page is a source of its own, unless the key or the settings name one.
+    source = history.source if request.source == SPEC.name else request.source
+    return Sent(steps=tuple(_present(each) | {"source": source} for each in history.incidents), is_batch=not single)
 
 
 def _present(incident: HistoricIncident) -> dict[str, Any]:
@@ -287,11 +289,21 @@ def _invalid(field: str, message: str) -> Invalid:
 SPEC = SourceSpec(
     name="statuspage",
     title="Status page (Statuspage API v2)",
-    path="statuspage",
+    description="A provider's status page: its webhook, or the document of `/api/v2/incidents.json`.",
+    setup="""# On the page: Subscribe to updates > Webhook, with this URL:
+{url}/api/v1/sources/statuspage?key={key}""",
     read=read,
-    description="A provider's status page: its webhook, or the document of /api/v2/incidents.json.",
-    example=(
-        '{"page": {"id": "acme"}, "incident": {"id": "i-1", "name": "Elevated errors", "impact": "major", '
-        '"status": "investigating", "created_at": "2027-01-31T10:30:00Z", "incident_updates": []}}'
+    examples=(
+        Example(
+            body='{"page": {"id": "acme"}, "incident": {"id": "i-1", "name": "Elevated errors", "impact": "major", '
+            '"status": "investigating", "created_at": "2026-10-31T10:30:00Z", "incident_updates": []}}'
+        ),
+        Example(
+            title="it is over",
+            body='{"page": {"id": "acme"}, "incident": {"id": "i-1", "name": "Elevated errors", "impact": "major", '
+            '"status": "resolved", "created_at": "2026-10-31T10:30:00Z", "resolved_at": "2026-10-31T11:30:00Z", '
+            '"incident_updates": []}}',
+            opens=0,
+        ),
     ),
 )

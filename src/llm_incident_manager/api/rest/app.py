@@ -1,5 +1,6 @@
 """The REST application: routers, the events' fast path before them, errors as problem documents, OpenAPI and docs."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -12,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from llm_incident_manager.api.problems import MethodNotAllowed, as_response, problem, problem_response
 from llm_incident_manager.api.rest import openapi
 from llm_incident_manager.api.rest.docs_page import content_security_policy, docs_page
+from llm_incident_manager.api.rest.doors import door_routes
 from llm_incident_manager.api.rest.encode import encode
 from llm_incident_manager.api.rest.events import PATH as EVENTS
 from llm_incident_manager.api.rest.events import EventsDoor
@@ -30,7 +32,12 @@ from llm_incident_manager.api.rest.routes import (
     server,
     stories,
 )
+from llm_incident_manager.api.rest.routes import (
+    sources as source_routes,
+)
 from llm_incident_manager.errors import IncidentManagerError, Invalid, NotFound
+from llm_incident_manager.sources.registry import source_specs
+from llm_incident_manager.sources.spec import SourceSpec
 
 DOCS = "/api/docs"
 
@@ -55,8 +62,11 @@ class RestApp(FastAPI):
         return self.openapi_schema
 
 
-def rest_app(port: RestPort, *, data_folder: str = ".") -> RestApp:
-    """Return the application; ``data_folder`` is the one whose disk the metrics show."""
+def rest_app(port: RestPort, *, data_folder: str = ".", sources: Mapping[str, SourceSpec] | None = None) -> RestApp:
+    """Return the application; ``data_folder`` is the one whose disk the metrics show.
+
+    ``sources`` are the plugins, by default those of the registry.
+    """
     app = RestApp(
         title="LLM-Incident-Manager",
         version=port.version or "0",
@@ -73,11 +83,13 @@ def rest_app(port: RestPort, *, data_folder: str = ".") -> RestApp:
     app.state.port = port
     app.state.remembered = RememberedAnswers(port)
     app.state.machine = Machine(data_folder)
+    app.state.sources = source_specs() if sources is None else sources
     app.events = EventsDoor(port)
     app.router.routes.append(Route(EVENTS, app.events, methods=["POST"]))
     # Before /incidents/{id}/…, because /incidents/bulk would be taken for an id.
-    for routes in (server, actions, incidents, stories, configuration, operations, condition):
+    for routes in (server, actions, incidents, stories, configuration, operations, condition, source_routes):
         app.include_router(routes.router)
+    app.router.routes.extend(door_routes(port, app.state.sources))
     app.add_api_route(openapi.PATH, _openapi, methods=["GET"], include_in_schema=False)
     app.add_api_route(DOCS, _docs, methods=["GET"], include_in_schema=False)
     app.add_middleware(LastResort)

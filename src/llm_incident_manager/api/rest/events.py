@@ -14,6 +14,7 @@ from llm_incident_manager.domain.vocabulary import Scope as KeyScope
 from llm_incident_manager.engine.accept import BatchReceipt, Receipt
 from llm_incident_manager.errors import FieldFault, IncidentManagerError, Invalid
 from llm_incident_manager.ids import new_id
+from llm_incident_manager.sources.answers import batch_document, receipt_document
 
 PATH = "/api/v1/events"
 _KEPT_HEADERS = frozenset({b"retry-after", b"www-authenticate"})
@@ -79,7 +80,9 @@ class EventsDoor:
                 code="malformed_json",
             )
         receipt = await port.intake.accept_any(body, caller)
-        return encode(_batch(receipt)) if isinstance(receipt, BatchReceipt) else single_answer(receipt)
+        if isinstance(receipt, BatchReceipt):
+            return encode(batch_document(receipt.results, receipt.batch_id))
+        return single_answer(receipt)
 
 
 def refusal_of(error: Exception) -> Refusal:
@@ -96,31 +99,4 @@ def refusal_of(error: Exception) -> Refusal:
 
 def single_answer(receipt: Receipt) -> bytes:
     """Return the body of the answer to one event."""
-    return encode(
-        {
-            "status": receipt.status,
-            "event_id": receipt.event_id,
-            "incident_id": receipt.incident_id,
-            "message": receipt.message,
-        }
-    )
-
-
-def _batch(receipt: BatchReceipt) -> dict[str, object]:
-    return {
-        "batch_id": receipt.batch_id,
-        "accepted": receipt.accepted,
-        "duplicates": receipt.duplicates,
-        "rejected": receipt.rejected,
-        "results": [
-            {
-                "event_id": each.event_id,
-                "status": each.status,
-                "incident_id": each.incident_id,
-                "errors": [{"field": fault.field, "message": fault.message} for fault in each.errors]
-                if each.errors
-                else (),
-            }
-            for each in receipt.results
-        ],
-    }
+    return encode(receipt_document(receipt))

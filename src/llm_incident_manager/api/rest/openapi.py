@@ -93,6 +93,7 @@ def openapi_of(app: FastAPI, version: str) -> dict[str, Any]:
     }
     document["security"] = [{"bearer": []}, {"header": []}]
     document["paths"]["/api/v1/events"] = {"post": _post_events()}
+    document["paths"]["/api/v1/sources/{id}"]["post"] = _post_source()
     for path, calls in document["paths"].items():
         for method, call in calls.items():
             call.setdefault("parameters", [])
@@ -129,6 +130,43 @@ def _post_events() -> dict[str, Any]:
             },
         },
     }
+
+
+def _post_source() -> dict[str, Any]:
+    anything: dict[str, Any] = {"schema": {}}
+    return {
+        "tags": ["sources"],
+        "summary": "Send what a tool sends, in its own shape",
+        "operationId": "post_source",
+        "description": (
+            "`id` is a plugin (docs/sources.md lists them) or a source in your settings. What is good is stored "
+            "durably before the answer, which has the tool's own status and body. The key may stand wherever the tool "
+            "can put it: `Authorization` of any scheme, `X-API-Key`, `?key=`, or a member of the body."
+        ),
+        "parameters": [
+            {
+                "name": "id",
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string"},
+                "description": "A plugin, or a source of your tenant; anything else is 404.",
+            }
+        ],
+        "requestBody": {"required": False, "content": {"application/json": anything, "*/*": anything}},
+        "responses": {
+            "200": {"description": "Taken in, for tools that want exactly this status.", "content": {"*/*": anything}},
+            "202": {"description": "Taken in.", "content": {"*/*": anything}},
+            **{
+                str(status): _loosely(told)
+                for status, told in refusals(400, 401, 403, 404, 413, 415, 422, 429, 500, 503).items()
+            },
+        },
+    }
+
+
+def _loosely(told: dict[str, Any]) -> dict[str, Any]:
+    """Return a refusal that may also have the tool's own shape."""
+    return told | {"content": {**told["content"], "*/*": {"schema": {}}}}
 
 
 def _events() -> dict[str, Any]:

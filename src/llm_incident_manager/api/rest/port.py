@@ -16,8 +16,9 @@ from llm_incident_manager.engine.query import Query
 from llm_incident_manager.engine.report import Report
 from llm_incident_manager.engine.respond import Respond
 from llm_incident_manager.engine.settings import TenantSettings
+from llm_incident_manager.engine.source_acts import SourceActs
 from llm_incident_manager.engine.telemetry import Telemetry
-from llm_incident_manager.errors import Unavailable
+from llm_incident_manager.errors import Invalid, Unavailable
 
 Document = dict[str, Any]
 NO_FACTS = RequestFacts()
@@ -33,6 +34,14 @@ class IntakePort(Protocol):
     def accept_soon(self, body: bytes, caller: Caller, answer: Callable[[Receipt | Unavailable], None]) -> bool:
         """Accept one event without a task; false: :meth:`accept_any` is the way."""
         ...
+
+    async def accept_items(
+        self, items: Sequence[bytes], caller: Caller, *, batch_id: str | None = None
+    ) -> BatchReceipt: ...
+
+    async def keep_refused(self, body: bytes, caller: Caller, source: str, refused: Invalid) -> None: ...
+
+    def require_open(self, caller: Caller, source: str) -> None: ...
 
 
 class IdentifyPort(Protocol):
@@ -183,6 +192,7 @@ class RestPort(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     intake: IntakePort
+    acts: SourceActs
     identify: IdentifyPort
     query: Query
     respond: Respond

@@ -18,6 +18,7 @@ from llm_incident_manager.app.cli.routes import routes
 from llm_incident_manager.app.cli.sending import add_send
 from llm_incident_manager.app.cli.serving import migrate, run_server, serve, serve_options
 from llm_incident_manager.app.cli.setup import bench, completion
+from llm_incident_manager.app.cli.sources import sources
 from llm_incident_manager.app.cli.users import users
 
 
@@ -38,7 +39,7 @@ def main(context: click.Context, /, **flags: str | None) -> None:
 
 
 def _commands() -> tuple[click.Command, ...]:
-    groups: tuple[Any, ...] = (incidents, users, oncall, routes, dead_letters, audit, keys, config, imports)
+    groups: tuple[Any, ...] = (incidents, users, oncall, routes, sources, dead_letters, audit, keys, config, imports)
     return (serve, demo, migrate, bench, completion, *groups)
 
 

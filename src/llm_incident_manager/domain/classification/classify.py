@@ -11,6 +11,7 @@ from llm_incident_manager.domain.events.tree import shown
 from llm_incident_manager.domain.vocabulary import Severity
 
 _RANK = {severity: severity.rank for severity in Severity}
+_LONGEST_REASON = 300
 
 Strategy = Callable[[Event], Classification | None]
 """Gives a classification, or ``None`` if it has nothing to say; when it raises, the next one is asked."""
@@ -74,6 +75,9 @@ def decide_by(event: Event, strategies: Sequence[tuple[str, Strategy]]) -> Class
         if decided is not None:
             return _with(decided, degraded=tuple(degraded))
     sentence = f"no rule and no threshold matched: the source says {event.severity}, which is {event.source_severity}"
+    reason = event.payload.get("severity_reason")
+    if isinstance(reason, str) and reason:
+        sentence += f": {reason[:_LONGEST_REASON]}"
     return Classification(
         severity=event.source_severity, strategy="source", sentence=sentence, degraded=tuple(degraded)
     )

@@ -59,6 +59,18 @@ def parse(body: bytes) -> Any:
         return _parse_carefully(body)
 
 
+def written(document: object) -> bytes:
+    """Return the JSON text of a document, whatever is in it: the validator names what cannot be stored."""
+    try:
+        return msgspec.json.encode(document)
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError):
+        pass
+    try:
+        return json.dumps(document, default=str).encode()
+    except (TypeError, ValueError, RecursionError):
+        _too_deep()
+
+
 def is_batch(body: bytes) -> bool:
     """Whether ``body`` is a list, or an object with ``events`` and no ``event_id`` (specification §6.3)."""
     first = body[:64].lstrip()[:1]

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from llm_incident_manager.domain.events.field_mapping import FieldMapping
 from llm_incident_manager.domain.vocabulary import Category, Environment, Severity
 
 
@@ -55,9 +56,24 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the source says that the trouble is over (event types ``resolved`` and ``recovery``)."""
         return self.event_type in ("resolved", "recovery")
 
+    @property
+    def is_change(self) -> bool:
+        """Whether it tells of something that people or machines did on purpose (event type ``change``).
+
+        It is kept, opens no incident and joins none (docs/decisions/0050-change-events.md).
+        """
+        return self.event_type == "change"
+
 
 class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What is set for one source (specification §6.1 ``integrations``); ``severity_words`` are lower case."""
+    """What is set for one source (specification §6.1 ``integrations``); ``severity_words`` are lower case.
+
+    ``plugin`` names the translation that reads what this source sends, where it is not called like the source.
+    ``signing_secret`` is the sender's HMAC key, ``signature_header`` (lower case) where its signature stands if not in
+    the vendor's usual header. ``allow_ips`` are networks; nobody else may send for the source. None: anybody may.
+    ``mapping`` says how its JSON becomes events, where no plugin knows.
+    ``redact`` names what is taken out before anything is kept (``domain.events.redact.KINDS``).
+    """
 
     name: str
     enabled: bool = True
@@ -66,4 +82,14 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     key_header: str | None = None
     resolve: str = "resolve"
     events_per_minute: int | None = None
+    plugin: str | None = None
+    signing_secret: str | None = None
+    signature_header: str | None = None
+    allow_ips: tuple[str, ...] = ()
+    mapping: FieldMapping | None = None
+    redact: tuple[str, ...] = ()
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Return what may stand in a log: never the secret."""
+        return f"SourceSettings(name={self.name!r})"

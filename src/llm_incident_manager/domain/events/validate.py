@@ -361,7 +361,7 @@ def timestamp_fault(instant: datetime, now: datetime) -> str | None:
 def _instant(text: str) -> datetime | None:
     try:
         return msgspec.convert(text, datetime)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeEncodeError):
         pass
     try:
         return datetime.fromisoformat(text.upper())

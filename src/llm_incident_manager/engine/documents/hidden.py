@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 MASK = "…"
 """Stands for a secret in every answer; put back, it keeps the secret that it stands for."""
 
-_SECRET_FIELDS = frozenset({"secret", "api_key", "api_key_sha256", "password", "token", "routing_key"})
+_SECRET_FIELDS = frozenset(
+    {"secret", "api_key", "api_key_sha256", "password", "token", "routing_key", "signing_secret"}
+)
 _SECRET_ADDRESSES = frozenset({"slack", "teams", "pagerduty", "opsgenie"})
 """Channels whose address is itself what authorises: whoever knows it can post there."""
 

@@ -5,6 +5,8 @@ import re
 from typing import Any
 
 from llm_incident_manager.domain.events.event import SourceSettings
+from llm_incident_manager.domain.events.origin import network
+from llm_incident_manager.domain.events.redact import KINDS
 from llm_incident_manager.domain.vocabulary import Severity
 from llm_incident_manager.engine.documents.contacts import address_fault
 from llm_incident_manager.engine.documents.findings import Findings, quoted
@@ -12,6 +14,7 @@ from llm_incident_manager.engine.documents.kinds import Kind
 from llm_incident_manager.engine.documents.known import Known
 from llm_incident_manager.engine.documents.part import Part
 from llm_incident_manager.engine.documents.people import read_id
+from llm_incident_manager.engine.documents.source_mapping import parse_mapping
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -42,9 +45,10 @@ def parse_source(document: dict[str, Any], known: Known, findings: Findings) -> 
     retry = _retry(part)
     extra |= {"retry": retry} if retry else {}
     words = _severity_words(part)
-    mapping = part.part("mapping")
+    mapping, fields = part.part("mapping"), None
     if mapping is not None:
         words |= _severity_words(mapping, "severity")
+        fields = parse_mapping(mapping)
         mapping.done()
     settings = SourceSettings(
         name=name,
@@ -54,10 +58,18 @@ def parse_source(document: dict[str, Any], known: Known, findings: Findings) -> 
         key_header=part.text("key_header") or header,
         resolve=part.one_of("resolve", ("resolve", "propose"), default="resolve"),
         events_per_minute=part.whole("events_per_minute", low=1, high=100_000_000, unit="events"),
+        plugin=part.text("plugin", limit=100) or None,
+        signing_secret=_signing_secret(part),
+        signature_header=part.text("signature_header").lower() or None,
+        allow_ips=_networks(part),
+        mapping=fields,
+        redact=_redact(part),
         extra=extra,
     )
     if settings.key_header and not _HEADER.fullmatch(settings.key_header):
         part.fault("key_header", f"{quoted(settings.key_header)} is not the name of an HTTP header")
+    if settings.signature_header and not _HEADER.fullmatch(settings.signature_header):
+        part.fault("signature_header", f"{quoted(settings.signature_header)} is not the name of an HTTP header")
     part.allow("description", "extra")
     part.done()
     return settings
@@ -95,6 +107,33 @@ def _authentication(owner: Part) -> tuple[str | None, str | None]:
         part.note("api_key", "is shorter than 16 characters; choose a longer one")
     part.done()
     return header, _digest(key) if key else digest or None
+
+
+def _signing_secret(part: Part) -> str | None:
+    secret = part.text("signing_secret")
+    if secret and len(secret) < 16:
+        part.note("signing_secret", "is shorter than 16 characters; choose a longer one where the sender lets you")
+    return secret or None
+
+
+def _networks(part: Part) -> tuple[str, ...]:
+    found: list[str] = []
+    for path, word in part.words("allow_ips"):
+        try:
+            found.append(str(network(word)))
+        except ValueError:
+            part.findings.fault(path, f"{quoted(word)} is neither a network such as 10.0.0.0/8 nor an address")
+    return tuple(found)
+
+
+def _redact(part: Part) -> tuple[str, ...]:
+    found: list[str] = []
+    for path, word in part.words("redact"):
+        if word in KINDS:
+            found.append(word)
+        else:
+            part.findings.fault(path, f"{quoted(word)} is not one of {', '.join(KINDS)}")
+    return tuple(dict.fromkeys(found))
 
 
 def _retry(owner: Part) -> dict[str, Any]:

@@ -177,6 +177,17 @@ class SourceDocument(Request):
     key_header: str | None = Field(default=None, description="A header that carries this source's key.")
     resolve: Literal["resolve", "propose"] = "resolve"
     events_per_minute: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
+    plugin: Annotated[str, Field(max_length=100)] | None = Field(
+        default=None, description="Which translation reads it, where it is not called like the source."
+    )
+    signing_secret: Annotated[str, Field(max_length=500)] | None = Field(
+        default=None, description="The sender's HMAC key: unsigned requests are then 401. Never shown again."
+    )
+    signature_header: str | None = Field(default=None, description="Where the signature stands, if not as usual.")
+    redact: list[Literal["secrets", "emails", "cards", "phones", "ips"]] | None = Field(
+        default=None, description="What is taken out of its events before anything is kept."
+    )
+    allow_ips: list[str] | str | None = Field(default=None, description="Networks; others are 403.")
 
 
 class Configured(Answer):

@@ -199,6 +199,18 @@ class RouteTest(Answer):
     levels: list[Free] = Field(description="Level, seconds after the opening, targets, and the people with channels.")
 
 
+class SourceTest(Answer):
+    """What a source would make of a request."""
+
+    source: str = Field(description="The name under which its events would go.")
+    plugin: str
+    events: list[Free] = Field(
+        description="Each `{event, severity, severity_reason, would, incident_id, errors}`; `would` is opens, joins, "
+        "ends, kept or duplicate."
+    )
+    acts: list[Free]
+
+
 class Health(Answer):
     """The process is alive."""
 

@@ -1,0 +1,46 @@
+"""What was answered as rejected, kept as dead letters; while the database is away the newest wait (REL-04)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import structlog
+
+from llm_incident_manager.engine.ports import Store
+from llm_incident_manager.engine.rows import DeadLetter
+from llm_incident_manager.errors import Invalid, Unavailable
+from llm_incident_manager.ids import IdSource
+
+log = structlog.get_logger("accept")
+MAX_UNKEPT = 1000
+"""How many of a tenant wait for the database."""
+
+
+class RefusedEvents:
+    """The intake's way to the dead letters."""
+
+    def __init__(self, store: Store, ids: IdSource) -> None:
+        self._store = store
+        self._ids = ids
+        self._unkept: dict[str, list[DeadLetter]] = {}
+
+    def letter(self, body: bytes, tenant: str, source: str | None, refused: Invalid, at: datetime) -> DeadLetter:
+        """Return the letter of one refused body."""
+        return DeadLetter(
+            id=self._ids.new("dl"),
+            tenant=tenant,
+            at=at,
+            source=source or "unknown",
+            reason=refused.message,
+            retriable=False,
+            faults=tuple((fault.field, fault.message) for fault in refused.faults),
+            body=body,
+        )
+
+    async def keep(self, tenant: str, bad: Sequence[DeadLetter]) -> None:
+        """Keep them now, or with the next ones where the database is away."""
+        letters = [*self._unkept.pop(tenant, ()), *bad][-MAX_UNKEPT:]
+        try:
+            await self._store.transact(tenant, lambda tx: tx.dead_letters.add(letters))
+        except Unavailable as away:
+            self._unkept[tenant] = letters
+            log.warning("dead_letters_wait", tenant=tenant, number=len(letters), reason=away.code)
