@@ -72,7 +72,8 @@ def decoded(data: bytes, start: int, end: int, salt: int) -> Record | None:
 def scan(data: bytes, salt: int, *, last: bool) -> Iterator[Piece]:
     """Yield everything that stands in a segment's bytes, in order, nothing left out.
 
-    Damage reaches up to the next whole record. An incomplete frame at the end of the ``last`` segment is a torn tail.
+    Damage reaches up to the next whole record. An incomplete frame at the end of the ``last`` segment is a torn tail, and
+    so is an incomplete header of any segment.
 
     Raises:
         Invalid: a newer version wrote this segment.
@@ -80,7 +81,8 @@ def scan(data: bytes, salt: int, *, last: bool) -> Iterator[Piece]:
     offset = len(SEGMENT_HEADER)
     if len(data) < offset:
         if data:
-            yield Piece(0, len(data), None, "no whole segment header", torn=last)
+            # The first sync of a segment makes its header durable too: nothing was ever confirmed in this one.
+            yield Piece(0, len(data), None, "no whole segment header", torn=True)
         return
     if data[:offset] != SEGMENT_HEADER:
         if data.startswith(MAGIC):
