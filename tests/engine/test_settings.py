@@ -171,6 +171,22 @@ def test_a_pushing_sources_key_is_stored_as_digest_and_a_pulling_ones_kept() -> 
     assert list(build_settings("t", items(sources=[source])).ingest_keys().values()) == ["s"]
 
 
+@pytest.mark.requirement("SEC-04")
+def test_a_sources_client_certificates_are_names() -> None:
+    sources = [
+        {"name": "one", "client_certificate": "spiffe://example.com/one"},
+        {"name": "two", "client_certificate": ["two.example.com", "spiffe://example.com/one"]},
+        {"name": "off", "client_certificate": "off.example.com", "enabled": False},
+    ]
+    assert build_settings("t", items(sources=sources)).client_certificates() == {
+        "spiffe://example.com/one": ("one", "two"),
+        "two.example.com": ("two",),
+    }
+    for wrong in ("a\nb", "x" * 501, ["fine", 1.5]):
+        faults = faults_of(Kind.SOURCES, {"name": "s", "client_certificate": wrong})
+        assert [fault.field.startswith("client_certificate") for fault in faults] == [True]
+
+
 def test_settings_hold_what_the_engine_asks_for() -> None:
     built = build_settings("t", [*HOUSE, *items(pauses=[{"id": "pages", "paused": True}])])
     assert built.faults == ()

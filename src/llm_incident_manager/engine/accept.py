@@ -2,10 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Protocol
-
-import msgspec
 
 from llm_incident_manager.clock import Clock
 from llm_incident_manager.domain.events.document import decode_batch, is_batch, peek
@@ -13,6 +11,7 @@ from llm_incident_manager.domain.events.event import Event
 from llm_incident_manager.domain.events.normalise import accept_document
 from llm_incident_manager.domain.events.redact import redact_body
 from llm_incident_manager.domain.vocabulary import Scope
+from llm_incident_manager.engine.arrival import Admitted, Arrival
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.context import Contexts
 from llm_incident_manager.engine.memory import Identity, OpenFingerprints, SeenEvents
@@ -47,23 +46,6 @@ class IntakeJournal(Protocol):
     ) -> None: ...
 
     def lag_seconds(self) -> float: ...
-
-
-class Admitted(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that was let in and has its incident's id; it counts once the journal holds ``record``."""
-
-    event: Event
-    identity: Identity
-    record: Record
-
-
-class Arrival(msgspec.Struct, frozen=True):
-    """The moment of a request, in the forms that its events need it; asked once for all of them."""
-
-    now: datetime
-    microseconds: int
-    day: date
-    monotonic: float
 
 
 class Intake:
@@ -111,7 +93,7 @@ class Intake:
         Raises Invalid naming every field at fault, Forbidden, RateLimited, or Unavailable where it cannot be stored.
         """
         caller.require(Scope.INGEST)
-        arrival = self._arrival()
+        arrival = Arrival.of(self._clock)
         return await self._accept_event(self.read_single(body, caller, arrival.now), body, caller, arrival)
 
     def accept_soon(self, body: bytes, caller: Caller, answer: Callable[[Receipt | Unavailable], None]) -> bool:
@@ -123,7 +105,7 @@ class Intake:
         if is_batch(body):
             return False
         caller.require(Scope.INGEST)
-        arrival = self._arrival()
+        arrival = Arrival.of(self._clock)
         event = self.read_single(body, caller, arrival.now)
         identity = (caller.tenant, event.source, event.event_id)
         if not self._seen.is_new(identity):
@@ -159,14 +141,16 @@ class Intake:
         return await self.accept_items(batch.items, caller, batch_id=batch.batch_id)
 
     async def accept_items(
-        self, items: Sequence[bytes], caller: Caller, *, batch_id: str | None = None
+        self, items: Sequence[bytes], caller: Caller, *, batch_id: str | None = None, each: bool = False
     ) -> BatchReceipt:
         """Accept events that were taken apart already, each as JSON text, as :meth:`accept_batch` does; none is fine.
 
-        What is rejected carries its ``refusal``, so that a door that answers for the whole can raise it.
+        What is rejected carries its ``refusal``, so that a door that answers for the whole can raise it. With ``each``
+        (a stream) one that must wait its turn is rejected too, and holds up nobody behind it.
         """
         caller.require(Scope.INGEST)
-        arrival = self._arrival()
+        refusals = (Invalid, Forbidden, RateLimited, *((Unavailable,) if each else ()))
+        arrival = Arrival.of(self._clock)
         now = arrival.now
         receipts: list[Receipt | None] = []
         waiting: list[tuple[int, Admitted]] = []
@@ -192,7 +176,7 @@ class Intake:
                     waiting.append((len(receipts), self.admit(event, item, caller, arrival, identity)))
                     mine[identity] = len(receipts)
                     receipts.append(None)
-                except (Invalid, Forbidden, RateLimited) as refused:
+                except refusals as refused:
                     name = peek(item)
                     receipts.append(rejected(name.event_id, refused))
                     if isinstance(refused, Invalid):
@@ -349,10 +333,6 @@ class Intake:
             self._untriaged.done(record.incident_id)
         self._seen.end(admitted.identity)
 
-    def _arrival(self) -> Arrival:
-        now = self._clock.now()
-        return Arrival(now, _microseconds(now), now.date(), self._clock.monotonic())
-
     def _lag(self, now: float) -> float:
         if now - self._lag_asked >= LAG_LOOK_SECONDS or self._lag_seconds > MAX_LAG_SECONDS:
             self._lag_seconds = self._journal.lag_seconds()
@@ -392,7 +372,3 @@ class Intake:
         if len(self._windows) > 10_000:
             now = self._clock.monotonic()
             self._windows = {key: window for key, window in self._windows.items() if not window.is_idle(now)}
-
-
-def _microseconds(instant: datetime) -> int:
-    return int(instant.timestamp() * 1_000_000)

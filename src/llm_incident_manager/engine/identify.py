@@ -42,6 +42,10 @@ class People(Protocol):
         """Return the source's name by the SHA-256 of the key that its settings hold."""
         ...
 
+    def client_certificates(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the sources that each name of a client certificate stands for."""
+        ...
+
 
 class _Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One key in memory; ``refused`` says why it is not accepted although it is right."""
@@ -122,6 +126,26 @@ class Identify:
         if tenant is not None and tenant != caller.tenant:
             caller = self._elsewhere(caller, tenant)
         return caller if request is _NO_FACTS else msgspec.structs.replace(caller, request=request)
+
+    def certified(
+        self, names: Iterable[str], tenant: str | None = None, *, request: RequestFacts = _NO_FACTS
+    ) -> Caller | None:
+        """Return the source that a client certificate stands for, by any of its names; ``None``: for nobody here.
+
+        The certificate was verified before. Its names count in ``tenant`` alone (else in ``default``), so that no
+        tenant's settings can claim what another one's sources send. Raises Unauthenticated where two sources claim it.
+        """
+        tenant = tenant or DEFAULT_TENANT
+        if tenant not in self._tenants:
+            return None
+        claimed = self._people(tenant).client_certificates()
+        sources = {source for name in names for source in claimed.get(name, ())}
+        if len(sources) > 1:
+            both = ", ".join(sorted(sources))
+            raise Unauthenticated(f"the client certificate is that of several sources: {both}", code="key_refused")
+        for source in sources:
+            return msgspec.structs.replace(_source_caller(tenant, source), request=request)
+        return None
 
     def session_caller(
         self,

@@ -73,6 +73,14 @@ class TenantSettings(msgspec.Struct, frozen=True, kw_only=True):
             if source.enabled and (digest := source.extra.get("api_key_sha256"))
         }
 
+    def client_certificates(self) -> dict[str, tuple[str, ...]]:
+        """Return the sources that each name of a client certificate stands for; more than one is one too many."""
+        found: dict[str, tuple[str, ...]] = {}
+        for source in self.sources.values():
+            for name in source.extra.get("client_certificates", ()) if source.enabled else ():
+                found[name] = (*found.get(name, ()), source.name)
+        return found
+
 
 def build_settings(
     tenant: str, items: Iterable[Written], *, server: ServerSettings | None = None, revision: int = 0

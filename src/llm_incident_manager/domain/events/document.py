@@ -100,6 +100,18 @@ def decode_batch(body: bytes, *, limit: int = MAX_BATCH) -> Batch:
         document = parse(body)
         raise _batch_fault(document, error) from None
     number = len(envelope.events)
+    require_batch(number, limit=limit)
+    if envelope.count is not None and envelope.count != number:
+        raise Invalid(
+            f"the batch says count {envelope.count} and holds {number} events",
+            [FieldFault("count", f"is {envelope.count}, but there are {number} events; was the batch cut short?")],
+            code="count_mismatch",
+        )
+    return Batch(batch_id=envelope.batch_id, items=tuple([bytes(item) for item in envelope.events]))
+
+
+def require_batch(number: int, *, limit: int = MAX_BATCH) -> None:
+    """Raise Invalid where so many events are no batch: none, or more than ``limit``."""
     if number == 0:
         raise Invalid(
             "the batch is empty",
@@ -112,13 +124,6 @@ def decode_batch(body: bytes, *, limit: int = MAX_BATCH) -> Batch:
             [FieldFault("events", f"holds {number} events; send at most {limit} in one batch")],
             code="batch_too_large",
         )
-    if envelope.count is not None and envelope.count != number:
-        raise Invalid(
-            f"the batch says count {envelope.count} and holds {number} events",
-            [FieldFault("count", f"is {envelope.count}, but there are {number} events; was the batch cut short?")],
-            code="count_mismatch",
-        )
-    return Batch(batch_id=envelope.batch_id, items=tuple([bytes(item) for item in envelope.events]))
 
 
 def peek(body: bytes) -> Name:

@@ -25,7 +25,8 @@ _BACKOFFS = ("exponential", "linear", "constant")
 def parse_source(document: dict[str, Any], known: Known, findings: Findings) -> SourceSettings:
     """Return a source's settings. ``extra`` keeps ``mode``, ``endpoint``, ``retry`` and the ingest key's digest.
 
-    ``extra["api_key_sha256"]`` is the hex SHA-256 of the key in the document, which is an ingest key of this source.
+    ``extra["api_key_sha256"]`` is the hex SHA-256 of the key in the document, which is an ingest key of this source;
+    ``extra["client_certificates"]`` are the names of client certificates that are this source's (SEC-04).
     """
     part = Part(document, "", findings)
     name = read_id(part, Kind.SOURCES, document)
@@ -42,6 +43,8 @@ def parse_source(document: dict[str, Any], known: Known, findings: Findings) -> 
         extra["endpoint"] = endpoint
     header, digest = _authentication(part)
     extra |= {"api_key_sha256": digest} if digest else {}
+    certificates = _certificates(part)
+    extra |= {"client_certificates": certificates} if certificates else {}
     retry = _retry(part)
     extra |= {"retry": retry} if retry else {}
     words = _severity_words(part)
@@ -134,6 +137,16 @@ def _redact(part: Part) -> tuple[str, ...]:
         else:
             part.findings.fault(path, f"{quoted(word)} is not one of {', '.join(KINDS)}")
     return tuple(dict.fromkeys(found))
+
+
+def _certificates(owner: Part) -> list[str]:
+    """Return the names, as a certificate carries them: subject alternative names (a SPIFFE id, DNS …) or the CN."""
+    names = []
+    for path, name in owner.words("client_certificate"):
+        if len(name) > 500 or not name.isprintable():
+            owner.findings.fault(path, f"{quoted(name)} is not a name that a certificate carries")
+        names.append(name)
+    return names
 
 
 def _retry(owner: Part) -> dict[str, Any]:

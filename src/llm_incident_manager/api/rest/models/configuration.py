@@ -175,6 +175,9 @@ class SourceDocument(Request):
     mapping: Free | None = None
     severity_words: dict[str, Severity] | None = None
     key_header: str | None = Field(default=None, description="A header that carries this source's key.")
+    client_certificate: str | list[str] | None = Field(
+        default=None, description="Names of client certificates that are this source's: SPIFFE id, DNS name or CN."
+    )
     resolve: Literal["resolve", "propose"] = "resolve"
     events_per_minute: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
     plugin: Annotated[str, Field(max_length=100)] | None = Field(
