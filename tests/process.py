@@ -20,6 +20,7 @@ KEY = "lim-tests-bootstrap-key-0123456789"
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 _START_LINE = re.compile(r"^LLM-Incident-Manager listens on (\S+)$", re.MULTILINE)
+_GRPC = re.compile(r"^\s+gRPC\s+(\S+:\d+)\n", re.MULTILINE)
 _SIGN_IN = re.compile(r"^\s+Dashboard\s+(\S+/sign-in/\S+)", re.MULTILINE)
 
 
@@ -66,6 +67,7 @@ class ServerProcess:
         own = {
             "DATA_DIR": str(self.data),
             "HTTP_PORT": "0",
+            "GRPC_PORT": "0",
             "BOOTSTRAP_API_KEY": KEY,
             "PYTHONUNBUFFERED": "1",  # kill -9 must not take the last lines with it
         }
@@ -162,6 +164,14 @@ class ServerProcess:
     def sign_in_link(self) -> str:
         """The one-time link that it printed at this start."""
         found = _SIGN_IN.search(self.log)
+        assert found is not None, self.tail
+        return found[1]
+
+    @property
+    def grpc(self) -> str:
+        """Where this life of it answers gRPC."""
+        self.until("it says where", lambda: _GRPC.search(self.log) is not None)
+        found = _GRPC.search(self.log)
         assert found is not None, self.tail
         return found[1]
 

@@ -77,7 +77,13 @@ def running_server(folder: Path) -> Iterator[Running]:
     file = folder / "config.yaml"
     file.write_text(json.dumps(CONFIGURATION))
     config = read_environment(
-        {"DATA_DIR": str(folder / "data"), "CONFIG_FILE": str(file), "HTTP_PORT": "0", "BOOTSTRAP_API_KEY": KEY}
+        {
+            "DATA_DIR": str(folder / "data"),
+            "CONFIG_FILE": str(file),
+            "HTTP_PORT": "0",
+            "GRPC_PORT": "0",
+            "BOOTSTRAP_API_KEY": KEY,
+        }
     )
     started, ended = threading.Event(), threading.Event()
     said: list[str | BaseException] = []

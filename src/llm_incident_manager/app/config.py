@@ -50,7 +50,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the process must know before it opens anything; ``repr`` shows no secret.
 
     ``buffer_size`` counts events of one batch in memory; ``buffer_bytes`` bounds the journal, ``None`` leaves it to the
-    config file. A port of 0 picks a free one. ``notes`` say what is set without effect.
+    config file. A port of 0 picks a free one; ``grpc_wanted`` says that its port was named, so that it must be had.
+    ``notes`` say what is set without effect.
     """
 
     mode: Mode
@@ -82,6 +83,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str
     fast_intake: bool | None = None
     """``None``: on with a version of uvicorn that the short cut is proven with."""
+    grpc_wanted: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -132,6 +134,7 @@ def read_environment(environment: Mapping[str, str], flags: Mapping[str, str | N
         tls_client_ca_file=read.file("TLS_CLIENT_CA_FILE"),
         log_level=_log_level(read),
         fast_intake=read.flag("FAST_INTAKE", False) if read.text("FAST_INTAKE") not in (None, "auto") else None,
+        grpc_wanted=read.text("GRPC_PORT") is not None,
         notes=tuple(read.notes),
     )
     for given, other in (("TLS_CERT_FILE", "TLS_KEY_FILE"), ("TLS_KEY_FILE", "TLS_CERT_FILE")):

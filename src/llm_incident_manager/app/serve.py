@@ -19,6 +19,7 @@ from llm_incident_manager.api.rest.fast_protocol import PROVEN_UVICORN, FastProt
 from llm_incident_manager.app.apis import Apis, asgi_app, build_apis
 from llm_incident_manager.app.config import DatabaseType, ServerConfig
 from llm_incident_manager.app.file_settings import FileSettings
+from llm_incident_manager.app.grpc_door import GrpcDoor, open_grpc
 from llm_incident_manager.app.house import House
 from llm_incident_manager.app.housekeeping import Housekeeping
 from llm_incident_manager.app.http_server import HttpServer, bind
@@ -129,6 +130,8 @@ class Server:
         self.loops = Loops(self.house)
         self.house.after_commit = self.loops.poke
         self.apis: Apis = await build_apis(self.house, config, self.file, self.loops, self.url, self.reload)
+        self.grpc: GrpcDoor = open_grpc(self.house, self.apis, config)
+        self._stack.push_async_callback(self.grpc.stop)
         await self._drain()
         await self._run_loops()
         self._http = HttpServer(
@@ -139,6 +142,7 @@ class Server:
             protocol=partial(FastProtocol, self.apis.rest) if self._takes_short_cut() else "httptools",
         )
         await self._http.start()
+        await self.grpc.start()
         token = await self.apis.links.create(None, None, ttl_seconds=3600)
         self.sign_in_link = f"{self.url}/sign-in/{token}"
         log.info("ready", url=self.url, version=self.apis.version, data_dir=str(config.data_dir))
@@ -185,7 +189,7 @@ class Server:
     async def stop(self) -> None:
         """Answer what is in flight, finish the step under way, close everything; the rest waits in the journal."""
         self.apis.stopping.set()
-        await self._http.stop()
+        await asyncio.gather(self._http.stop(), self.grpc.stop())
         self.loops.stop()
         late: set[asyncio.Task[None]] = set()
         if self._tasks:
@@ -250,7 +254,8 @@ def _announce(server: Server) -> None:
         f"{line}\nLLM-Incident-Manager listens on {server.url}\n"
         f"  Dashboard   {server.sign_in_link}   (works once, for an hour)\n"
         f"  API key     {key}\n"
-        f"  API docs    {server.url}/api/docs\n{line}"
+        f"  API docs    {server.url}/api/docs\n"
+        f"  gRPC        {server.grpc.said}\n{line}"
     )
 
 
