@@ -13,12 +13,13 @@ from benchmarks.bench import Bench
 from benchmarks.document import write
 from benchmarks.machine import facts
 from benchmarks.missing import Missing
-from benchmarks.rows import dashboard, idle, intake, many, openings, steady, storm
+from benchmarks.rows import dashboard, grpc_streams, idle, intake, many, openings, steady, storm
 from benchmarks.table import Figure, Verdict, plain
 
 ROWS: Mapping[str, Callable[[Bench], Iterator[Figure]]] = {
     "intake": intake.single,
     "intake-batches": intake.batches,
+    "grpc": grpc_streams.run,
     "steady": steady.run,
     "storm": storm.batches,
     "storm-single": storm.single,

@@ -49,8 +49,11 @@ SOON_SECONDS = 15
 class Product:
     """A running server; ``url`` is where it listens, ``ready_seconds`` how long it took from start to ready."""
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str, database: str, ready_seconds: float) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], url: str, database: str, ready_seconds: float, output: Path
+    ) -> None:
         self._process = process
+        self._output = output
         self.url = url
         self.database = database
         self.ready_seconds = ready_seconds
@@ -59,6 +62,14 @@ class Product:
     def events(self) -> Target:
         """Return where events go."""
         return Target(url=self.url, path="/api/v1/events", header=f"X-API-Key: {KEY}")
+
+    @property
+    def grpc(self) -> str:
+        """Return where it listens for gRPC."""
+        words = self._output.read_text(encoding="utf-8", errors="replace").partition("  gRPC ")[2].split()
+        if not words or ":" not in words[0]:
+            raise Missing("the product has no gRPC here")
+        return words[0]
 
     def calls(self) -> Calls:
         """Return a client of its API."""
@@ -116,6 +127,7 @@ def product(
     variables = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "FAST_INTAKE")}
     variables |= {
         "HTTP_PORT": "0",
+        "GRPC_PORT": "0",
         "DATA_DIR": str(folder / "data"),
         "CONFIG_FILE": str(config),
         "BOOTSTRAP_API_KEY": KEY,
@@ -136,7 +148,7 @@ def product(
         if not until(lambda: calls.get("/ready").status == 200, START_SECONDS, every=0.01):
             raise Missing("the product does not become ready")
         running = Product(
-            process, url, database_url or str(folder / "data" / "incidents.db"), time.monotonic() - started
+            process, url, database_url or str(folder / "data" / "incidents.db"), time.monotonic() - started, output
         )
     except BaseException:
         process.kill()
