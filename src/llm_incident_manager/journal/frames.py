@@ -72,8 +72,8 @@ def decoded(data: bytes, start: int, end: int, salt: int) -> Record | None:
 def scan(data: bytes, salt: int, *, last: bool) -> Iterator[Piece]:
     """Yield everything that stands in a segment's bytes, in order, nothing left out.
 
-    Damage reaches up to the next whole record. An incomplete frame at the end of the ``last`` segment is a torn tail, and
-    so is an incomplete header of any segment.
+    Damage reaches up to the next whole record. An incomplete frame at the end of the ``last`` segment is a torn tail,
+    and so is an incomplete header of any segment.
 
     Raises:
         Invalid: a newer version wrote this segment.
