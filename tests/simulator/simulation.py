@@ -349,7 +349,7 @@ class Simulation:
         for event in self.sent:
             if not event.receipts:
                 await self._send(event)
-        # Claims of processes that are gone end with their lease; whoever met another's probe looks again a little later.
+        # Claims of processes that are gone end with their lease; whoever met another's probe looks again a bit later.
         for seconds in (0, 40, 70, 70, 5):
             self.clock.advance(timedelta(seconds=seconds))
             await self._settle()
