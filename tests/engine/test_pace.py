@@ -32,7 +32,7 @@ class Stream:
 
 @pytest.mark.requirement("ING-08")
 def test_at_three_thousand_a_second_repeats_are_due_twice_a_second() -> None:
-    stream = Stream(3_000, 60, 0.3)
+    stream = Stream(3_000, 60, 0.4)
     assert stream.goes_on(0.3)
     stream.pace.flushed(stream.now)
     assert not stream.goes_on(REPEAT_FLUSH_SECONDS * 0.9)

@@ -8,8 +8,9 @@ In a storm, when more is waiting than a batch holds, each batch makes its own ch
 """
 REST_SECONDS = 5.0
 """In a burst repeats wait so long at most; then they are worked off beside it. Openings never wait."""
-BUSY_SHARE = 0.5
-"""When accepting takes this share of the time, triage beside it would take from it: there is one interpreter."""
+FULL_SHARE = 0.7
+"""When accepting, and working off what comes in, would together take more than this share of the time, accepting goes
+first: there is one interpreter."""
 WORTH_SHARE = 0.1
 """Below this share of the time what comes in costs triage too little to rest for."""
 LOOK_SECONDS = 0.25
@@ -58,7 +59,8 @@ class RepeatPace:
         passed = now - self._looked
         if passed >= LOOK_SECONDS:
             accepted, busy = self._accepted(), self._busy_seconds()
-            worth = (accepted - self._seen) * self._seconds_each / passed
-            self._is_crowded = (busy - self._was_busy) / passed > BUSY_SHARE and worth > WORTH_SHARE
+            wanted = (accepted - self._seen) * self._seconds_each / passed
+            taken = (busy - self._was_busy) / passed
+            self._is_crowded = wanted > WORTH_SHARE and taken + wanted > FULL_SHARE
             self._looked, self._seen, self._was_busy = now, accepted, busy
         return self._is_crowded
