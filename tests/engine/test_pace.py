@@ -56,7 +56,7 @@ def test_after_the_burst_they_are_due_at_once() -> None:
     assert stream.goes_on(0.3)
 
 
-def test_one_stall_of_the_disk_does_not_pass_for_a_burst() -> None:
+def test_one_costly_batch_does_not_pass_for_a_burst() -> None:
     stream = Stream(150, 20, 0.9)
     stream.pace.took(30.0, 1)
     assert stream.goes_on(0.5)

@@ -15,7 +15,7 @@ WORTH_SHARE = 0.1
 """Below this share of the time what comes in costs triage too little to rest for."""
 LOOK_SECONDS = 0.25
 SECONDS_EACH_AT_MOST = 0.0005
-"""What one repeat may be taken to cost: a stall of the disk must not pass for a burst for ever after."""
+"""What one repeat may be taken to cost, whatever a batch of openings did."""
 
 
 class RepeatPace:
@@ -24,7 +24,7 @@ class RepeatPace:
     Args:
         accepted: how many events were accepted so far.
         lag_seconds: how long the oldest of them that is not worked off has been waiting.
-        busy_seconds: how long the thread that accepts has been at work so far.
+        busy_seconds: how long the calling thread, which accepts, has been at work so far.
     """
 
     def __init__(
@@ -51,7 +51,9 @@ class RepeatPace:
         self._flushed = now
 
     def took(self, seconds: float, number: int) -> None:
-        """A batch of ``number`` records took so long."""
+        """A batch of ``number`` records kept its thread at work for so long."""
+        if not number:
+            return
         each = min(seconds / number, SECONDS_EACH_AT_MOST)
         self._seconds_each += (each - self._seconds_each) * 0.25
 

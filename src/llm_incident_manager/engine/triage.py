@@ -12,7 +12,7 @@ from llm_incident_manager.domain.events.normalise import accept_document
 from llm_incident_manager.engine.context import Contexts
 from llm_incident_manager.engine.memory import OpenFingerprints
 from llm_incident_manager.engine.pace import RepeatPace
-from llm_incident_manager.engine.ports import Store
+from llm_incident_manager.engine.ports import Store, Transaction
 from llm_incident_manager.engine.records import Damage, Entry, Position
 from llm_incident_manager.engine.rows import DeadLetter
 from llm_incident_manager.engine.telemetry import Telemetry
@@ -78,6 +78,7 @@ class Triage:
         self._ids = ids
         self._enrich = enrich
         self._decoded = decoded if decoded is not None else {}
+        self._busy_seconds = busy_seconds
         self._pace = RepeatPace(lambda: journal.accepted, journal.lag_seconds, busy_seconds)
 
     def takes_repeats(self) -> bool:
@@ -106,7 +107,6 @@ class Triage:
         finally:
             self._journal.clear_in_work([entry.position for entry in entries])
         seconds = self._clock.monotonic() - started
-        self._pace.took(seconds, len(entries))
         self._telemetry.observe("worker_processing_duration_seconds", None, seconds)
         return len(entries)
 
@@ -156,9 +156,13 @@ class Triage:
         items = [item for entry in entries if (item := self._item(entry)) is not None]
         context = self._contexts(tenant)
 
-        result = await self._store.transact(
-            tenant, lambda tx: triage_batch(tx, items, context, self._reserve), background=True
-        )
+        def work(tx: Transaction) -> Triaged:
+            began = self._busy_seconds()
+            result = triage_batch(tx, items, context, self._reserve)
+            self._pace.took(self._busy_seconds() - began, len(items))
+            return result
+
+        result = await self._store.transact(tenant, work, background=True)
         self._journal.done([entry.position for entry in entries])
         self._after(tenant, entries, result)
 
