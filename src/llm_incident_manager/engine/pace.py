@@ -15,7 +15,7 @@ WORTH_SHARE = 0.1
 """Below this share of the time what comes in costs triage too little to rest for."""
 LOOK_SECONDS = 0.25
 SECONDS_EACH_AT_MOST = 0.0005
-"""What one repeat may be taken to cost, whatever a batch of openings did."""
+"""What one repeat may be taken to cost: a small batch pays for its commit alone."""
 
 
 class RepeatPace:
@@ -51,7 +51,7 @@ class RepeatPace:
         self._flushed = now
 
     def took(self, seconds: float, number: int) -> None:
-        """A batch of ``number`` records kept its thread at work for so long."""
+        """A batch of ``number`` repeats kept its thread at work for so long."""
         if not number:
             return
         each = min(seconds / number, SECONDS_EACH_AT_MOST)

@@ -159,7 +159,8 @@ class Triage:
         def work(tx: Transaction) -> Triaged:
             began = self._busy_seconds()
             result = triage_batch(tx, items, context, self._reserve)
-            self._pace.took(self._busy_seconds() - began, len(items))
+            if not result.opened:  # openings cost more each, and never wait for anything
+                self._pace.took(self._busy_seconds() - began, len(items))
             return result
 
         result = await self._store.transact(tenant, work, background=True)
