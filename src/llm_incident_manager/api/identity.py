@@ -1,18 +1,42 @@
 """Who asks: the key in a request's headers, the tenant it names, and where the request came from (SEC-01, SEC-02)."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 from starlette.types import Scope
 
-from llm_incident_manager.api.rest.bodies import Headers, header
-from llm_incident_manager.api.rest.port import RestPort
+from llm_incident_manager.api.bodies import Headers, header
 from llm_incident_manager.domain.incidents.changes import RequestFacts
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.errors import Unauthenticated
 
 LONGEST_KEY = 512
 """Characters; nothing longer was ever made here."""
+_NO_FACTS = RequestFacts()
 _REMEDY = "send it as 'Authorization: Bearer <key>' or 'X-API-Key: <key>'"
+
+
+class IdentifyPort(Protocol):
+    """From a key to whoever asks."""
+
+    def authenticate(self, key: str | None, tenant: str | None = None, *, request: RequestFacts = _NO_FACTS) -> Caller:
+        """Return the caller; ``tenant`` is a platform key's ``X-Tenant``.
+
+        Raises Unauthenticated (no such key), NotFound (no such tenant, or not a platform key), Unavailable.
+        """
+        ...
+
+
+class Doorkeeper(Protocol):
+    """What an API must have to know who asks."""
+
+    @property
+    def identify(self) -> IdentifyPort: ...
+
+    @property
+    def key_headers(self) -> Callable[[], frozenset[str]]:
+        """Return the lower-case names of the headers that sources' settings name."""
+        ...
 
 
 def presented_key(headers: Headers, also: Callable[[], frozenset[str]] = frozenset) -> str | None:
@@ -32,7 +56,7 @@ def presented_key(headers: Headers, also: Callable[[], frozenset[str]] = frozens
     return None
 
 
-def identified(port: RestPort, scope: Scope, *, own_headers: bool = False) -> Caller:
+def identified(port: Doorkeeper, scope: Scope, *, own_headers: bool = False) -> Caller:
     """Return whoever asks, with the facts of this request for the audit trail (AUD-02).
 
     ``own_headers`` accepts the key in a header that a source's settings name too. Raises Unauthenticated, Forbidden or
