@@ -68,6 +68,7 @@ class ServerProcess:
             "DATA_DIR": str(self.data),
             "HTTP_PORT": "0",
             "GRPC_PORT": "0",
+            "WS_PORT": "",
             "BOOTSTRAP_API_KEY": KEY,
             "PYTHONUNBUFFERED": "1",  # kill -9 must not take the last lines with it
         }

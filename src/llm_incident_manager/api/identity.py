@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from typing import Protocol
+from urllib.parse import parse_qsl
 
+import msgspec
 from starlette.types import Scope
 
 from llm_incident_manager.api.bodies import Headers, header
@@ -56,19 +58,42 @@ def presented_key(headers: Headers, also: Callable[[], frozenset[str]] = frozens
     return None
 
 
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody presented: they are asked for it again while a connection lasts, since keys can be revoked."""
+
+    key: str
+    tenant: str | None
+    facts: RequestFacts
+
+    def caller(self, identify: IdentifyPort) -> Caller:
+        """Return whoever asks; raises Unauthenticated, Unavailable or NotFound (``X-Tenant``)."""
+        return identify.authenticate(self.key, self.tenant, request=self.facts)
+
+
+def credentials(port: Doorkeeper, scope: Scope, *, own_headers: bool = False, in_query: bool = False) -> Credentials:
+    """Return the key that a request presents, and the tenant it names; raises Unauthenticated where there is none.
+
+    ``own_headers`` accepts the key in a header that a source's settings name too, ``in_query`` as ``?key=``.
+    """
+    headers: Headers = scope["headers"]
+    key = presented_key(headers, port.key_headers if own_headers else frozenset)
+    remedy = f"{_REMEDY}, or as ?key=<key>" if in_query else _REMEDY
+    if key is None and in_query:
+        key = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("key")
+    if key is None:
+        raise Unauthenticated(f"an API key is needed: {remedy}")
+    if len(key) > LONGEST_KEY or not key.isascii():
+        raise Unauthenticated(f"this is no API key: {remedy}")
+    return Credentials(key=key, tenant=header(headers, b"x-tenant") or None, facts=request_facts(scope))
+
+
 def identified(port: Doorkeeper, scope: Scope, *, own_headers: bool = False) -> Caller:
     """Return whoever asks, with the facts of this request for the audit trail (AUD-02).
 
     ``own_headers`` accepts the key in a header that a source's settings name too. Raises Unauthenticated, Forbidden or
     NotFound (``X-Tenant``).
     """
-    headers: Headers = scope["headers"]
-    key = presented_key(headers, port.key_headers if own_headers else frozenset)
-    if key is None:
-        raise Unauthenticated(f"an API key is needed: {_REMEDY}")
-    if len(key) > LONGEST_KEY or not key.isascii():
-        raise Unauthenticated(f"this is no API key: {_REMEDY}")
-    return port.identify.authenticate(key, header(headers, b"x-tenant") or None, request=request_facts(scope))
+    return credentials(port, scope, own_headers=own_headers).caller(port.identify)
 
 
 def request_facts(scope: Scope) -> RequestFacts:

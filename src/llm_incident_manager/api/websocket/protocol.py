@@ -1,0 +1,103 @@
+"""uvicorn's WebSocket protocol, made to end what hangs, to name what is wrong, and to cost little while idle."""
+
+import logging
+from typing import Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.extensions import Extension
+from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
+from websockets.frames import Frame
+from websockets.server import ServerProtocol
+
+from llm_incident_manager.api.websocket.paths import PATHS
+
+WINDOW_BITS = 12
+WORTH_PACKING = 1024
+"""Bytes; what is shorter is sent as it is, which costs both sides less."""
+LAST_SECONDS = 5.0
+"""So long a connection that is over may take to get rid of what it still has to send."""
+_LOG = logging.getLogger("llm_incident_manager.websocket")
+
+
+class SparingDeflate(PerMessageDeflate):
+    """permessage-deflate (RFC 7692) that leaves short messages alone, and keeps no window between messages."""
+
+    def encode(self, frame: Frame) -> Frame:
+        """Return the frame as it is sent."""
+        if frame.fin and len(frame.data) < WORTH_PACKING:
+            return frame
+        return super().encode(frame)
+
+
+class _SparingFactory(ServerPerMessageDeflateFactory):
+    def __init__(self) -> None:
+        super().__init__(
+            server_no_context_takeover=True,
+            client_no_context_takeover=True,
+            server_max_window_bits=WINDOW_BITS,
+            client_max_window_bits=WINDOW_BITS,
+            compress_settings={"memLevel": 5},
+        )
+
+    def process_request_params(self, params: Any, accepted_extensions: Any) -> Any:
+        answer, made = super().process_request_params(params, accepted_extensions)
+        return answer, _sparing(made)
+
+
+def _sparing(made: Extension) -> Extension:
+    assert isinstance(made, PerMessageDeflate)
+    return SparingDeflate(
+        made.remote_no_context_takeover,
+        made.local_no_context_takeover,
+        made.remote_max_window_bits,
+        made.local_max_window_bits,
+        made.compress_settings,
+    )
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """One connection."""
+
+    def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: Any = None) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.conn = ServerProtocol(extensions=[_SparingFactory()], max_size=config.ws_max_size, logger=_LOG)
+
+    def shutdown(self) -> None:
+        """The server stops. Our own doors send what they owe before they close; others are closed here."""
+        if self.handshake_complete and not self.close_sent and self.scope["path"] in PATHS:
+            return
+        super().shutdown()
+
+    def send_receive_event_to_app(self) -> None:
+        """Hand a complete message on; text that is not UTF-8 ends the connection (RFC 6455 §8.1)."""
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                self.frames = [b"".join(self.frames)]
+                self.frames[0].decode()
+            except UnicodeDecodeError as wrong:
+                self.frames = []
+                self.conn.fail(1007, f"the text is not UTF-8 at byte {wrong.start}; send JSON encoded as UTF-8")
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
+
+    def handle_parser_exception(self) -> None:
+        """What came is no WebSocket: say why where that is possible, and end."""
+        if self.conn.close_sent is None:
+            self.transport.close()
+        else:
+            super().handle_parser_exception()
+        self._end_soon()
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self._end_soon()
+
+    async def run_asgi(self) -> None:
+        await super().run_asgi()
+        if not self.disconnected:
+            self._end_soon(self.close_timeout if self.close_timer is not None else 0.0)
+
+    def _end_soon(self, after: float = 0.0) -> None:
+        # Closing waits until everything is sent; whoever does not read must not be waited for.
+        self.loop.call_later(after + LAST_SECONDS, self.transport.abort)
