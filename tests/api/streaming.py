@@ -16,10 +16,13 @@ from llm_incident_manager.api.websocket.port import WebSocketLimits, WebSocketPo
 from llm_incident_manager.app.apis import Front
 from llm_incident_manager.app.http_server import HttpServer, bind
 from llm_incident_manager.engine.accept_stream import accept_messages
-from llm_incident_manager.engine.live import LiveChanges
+from llm_incident_manager.engine.live import LiveChanges, Watcher
+from llm_incident_manager.engine.relay import TOPIC
+from llm_incident_manager.engine.rows import IncidentFilter
 from tests.api.app import PLATFORM_KEY, Api, opened
 
 SECONDS = 20
+FENCE = "fence"
 LIMITS = WebSocketLimits(waiting_messages=50, waiting_bytes=200_000)
 
 
@@ -32,6 +35,13 @@ class Doors:
         self.doors = doors
         self.live = live
         self.server = server
+        self._fences = 0
+        # A tenant that nobody else has: when its change has been collected, everything published before has been.
+        self._fence = Watcher(FENCE, IncidentFilter(), lambda: None)
+        live._watchers[FENCE] = {self._fence}
+
+    def _fence_came(self) -> bool:
+        return str(self._fences) in self.live._pending.get(FENCE, {})
 
     def connect(self, path: str = "/ws/events", key: str | None = PLATFORM_KEY, **given: Any) -> connect:
         headers = dict(given.pop("headers", {})) | ({"Authorization": f"Bearer {key}"} if key else {})
@@ -42,7 +52,11 @@ class Doors:
     async def told(self) -> None:
         """Let everything that has happened reach those who watch."""
         await self.api.story.settle()
-        await asyncio.sleep(0)
+        self._fences += 1
+        await self.api.story.house.bus.publish(TOPIC, [{"tenant": FENCE, "ids": [str(self._fences)]}])
+        async with asyncio.timeout(SECONDS):
+            while not self._fence_came():  # noqa: ASYNC110 - the listener takes one message at its turn
+                await asyncio.sleep(0)
         await self.live.run_once()
 
     async def counted(self) -> int:
