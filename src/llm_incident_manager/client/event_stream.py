@@ -215,6 +215,7 @@ class EventStream:
 
     async def _speak(self, connection: ClientConnection) -> None:
         reading = asyncio.ensure_future(self._read(connection))
+        woken = asyncio.ensure_future(self._wake.wait())
         try:
             await connection.send(HEARTBEAT)  # its answer is the proof that the server lets us in
             beat_at = time.monotonic()
@@ -228,15 +229,16 @@ class EventStream:
                 if now - beat_at >= HEARTBEAT_SECONDS:
                     await connection.send(HEARTBEAT)
                     beat_at = now
-                self._wake.clear()
-                woken = asyncio.ensure_future(self._wake.wait())
                 wait = max(0.0, min(self._next_batch_in(), beat_at + HEARTBEAT_SECONDS - now))
                 await asyncio.wait({woken, reading}, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
-                woken.cancel()
+                if woken.done():
+                    self._wake.clear()
+                    woken = asyncio.ensure_future(self._wake.wait())
             reading.result()  # raises why it ended
         finally:
             reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            woken.cancel()
+            await asyncio.gather(reading, woken, return_exceptions=True)
 
     def _batch(self) -> list[Entry]:
         """Return what is to be sent now: a full batch, or what has waited long enough."""
