@@ -3,12 +3,14 @@
 import logging
 from typing import Any
 
+import msgspec
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.extensions import Extension
 from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
 from websockets.frames import Frame
 from websockets.server import ServerProtocol
 
+from llm_incident_manager.api.problems import MEDIA_TYPE, problem
 from llm_incident_manager.api.websocket.paths import PATHS
 
 WINDOW_BITS = 12
@@ -16,6 +18,8 @@ WORTH_PACKING = 1024
 """Bytes; what is shorter is sent as it is, which costs both sides less."""
 LAST_SECONDS = 5.0
 """So long a connection that is over may take to get rid of what it still has to send."""
+LINGER_SECONDS = 0.5
+"""So long the rest of what is faulty is read, so that the reason arrives."""
 _LOG = logging.getLogger("llm_incident_manager.websocket")
 
 
@@ -61,6 +65,16 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: Any = None) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.conn = ServerProtocol(extensions=[_SparingFactory()], max_size=config.ws_max_size, logger=_LOG)
+        self._faulty = False
+
+    def data_received(self, data: bytes) -> None:
+        # After a fault in the protocol what still comes is read and dropped: closing over unread bytes would reset the
+        # connection, and the other side would never read why (RFC 6455 §7.1.1).
+        if self._faulty:
+            return
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self._no_handshake()
 
     def shutdown(self) -> None:
         """The server stops. Our own doors send what they owe before they close; others are closed here."""
@@ -83,11 +97,28 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def handle_parser_exception(self) -> None:
         """What came is no WebSocket: say why where that is possible, and end."""
-        if self.conn.close_sent is None:
+        self._faulty = True
+        closing = self.conn.close_sent
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        if closing is None:
             self.transport.close()
-        else:
-            super().handle_parser_exception()
+            return
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": closing.code, "reason": closing.reason})
+        self.close_sent = True
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
         self._end_soon()
+
+    def _no_handshake(self) -> None:
+        """It asks for an upgrade, and is no handshake (a POST, say): uvicorn would leave it without an answer."""
+        self._faulty = self.handshake_complete = self.close_sent = True
+        detail = "this is no WebSocket handshake; send GET with Upgrade: websocket (RFC 6455 section 4.1)"
+        content = msgspec.json.encode(problem(400, "invalid_handshake", detail))
+        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+        self.transport.write(head % (MEDIA_TYPE.encode(), len(content)) + content)
+        self.transport.close()
 
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
@@ -95,7 +126,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     async def run_asgi(self) -> None:
         await super().run_asgi()
-        if not self.disconnected:
+        if not self.disconnected and not self._faulty:
             self._end_soon(self.close_timeout if self.close_timer is not None else 0.0)
 
     def _end_soon(self, after: float = 0.0) -> None:
