@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import zlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import websockets
 
+from llm_incident_manager.api.websocket.protocol import WebSocketProtocol
 from tests.api.app import PLATFORM_KEY, a_document
 from tests.api.raw_http import RawConnection
 from tests.api.streaming import LIMITS, SECONDS, Doors, doors_of, ended, heard, say
@@ -143,6 +145,39 @@ async def test_packed_messages_are_unpacked_and_a_bomb_is_not(doors: Doors) -> N
         await connection.send(json.dumps(a_document(doors.api.story)).encode())
         assert (await heard(connection))["type"] == "ack"
     assert await doors.counted() == 3
+
+
+@pytest.mark.requirement("SEC-05")
+async def test_many_small_bombs_unpack_one_after_the_other(doors: Doors) -> None:
+    """A thousand packed bytes become a million: what is unpacked and not yet looked at stays bounded all the same."""
+    deflate = zlib.compressobj(9, wbits=-12)
+    packed = deflate.compress(b" " * 1_000_000) + deflate.flush(zlib.Z_SYNC_FLUSH)
+    bomb = _packed_frame(packed[:-4])
+    assert len(bomb) < 1200
+    async with doors.connect(compression="deflate") as connection:
+        (session,) = doors.doors._sessions["/ws/events"]
+        protocols = doors.server._server.server_state.connections
+        (protocol,) = [each for each in protocols if isinstance(each, WebSocketProtocol)]
+        held: list[int] = []
+        take = session.take
+
+        async def watched(messages: list[str | bytes], caller: Any) -> None:
+            queued = [len(each.get("text") or "") for each in protocol.queue._queue]
+            held.append(sum(map(len, messages)) + session._bytes + sum(queued))
+            await take(messages, caller)
+
+        session.take = watched  # type: ignore[method-assign]
+        connection.transport.write(bomb * 100)
+        answers = [await heard(connection) for _ in range(100)]
+        assert {each["code"] for each in answers} == {"malformed_json"}
+        await say(connection, ALERT)
+        assert (await heard(connection))["type"] == "ack"
+    assert max(held) < 8_000_000, held
+
+
+def _packed_frame(payload: bytes) -> bytes:
+    """Return a masked text frame with RSV1 set, as permessage-deflate wants it (RFC 7692 §6.1)."""
+    return b"\xc1\xfe" + len(payload).to_bytes(2, "big") + bytes(4) + payload
 
 
 @pytest.mark.requirement("SEC-05")

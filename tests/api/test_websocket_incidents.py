@@ -174,8 +174,29 @@ async def test_a_watcher_that_does_not_read_is_let_go_with_a_reason(
     doors.api.story.pages.clear()
 
 
+async def test_a_watcher_that_does_not_read_does_not_hold_up_the_end(
+    doors: Doors, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with doors.connect("/ws/incidents", max_queue=1, compression=None) as slow:
+        await _nothing(doors, slow)
+        (session,) = doors.doors._sessions["/ws/incidents"]
+        for _ in range(400):
+            await doors.api.event(description="x" * 30_000)
+            await doors.told()
+            if session._watcher._seen:
+                break
+        else:
+            raise AssertionError("it reads after all")
+        doors.doors.stop()
+        async with asyncio.timeout(30):
+            await doors.server.stop()
+        assert not [record for record in caplog.records if record.levelname == "ERROR"], caplog.text
+        slow.transport.abort()
+    doors.api.story.pages.clear()
+
+
 def _let_go(session: Any) -> bool:
-    return session._watcher is not None and session._watcher.let_go is not None
+    return session._watcher.let_go is not None
 
 
 @pytest.mark.requirement("SEC-01")

@@ -56,9 +56,11 @@ class HttpServer:
         tls_key: Path | None = None,
         tls_client_ca: Path | None = None,
         protocol: Any = "httptools",
+        message_bytes: int = WebSocketLimits().unpacked_bytes,
     ) -> None:
         """``protocol`` speaks HTTP on each connection: uvicorn's own, or what makes a faster one.
 
+        A WebSocket message larger than ``message_bytes`` ends its connection.
         ``tls_client_ca``: whoever shows a certificate must have one that it signed; none is fine, keys are asked for.
         """
         config = uvicorn.Config(
@@ -68,7 +70,7 @@ class HttpServer:
             lifespan="off",
             http=protocol,
             ws=WebSocketProtocol,
-            ws_max_size=WebSocketLimits().unpacked_bytes,
+            ws_max_size=message_bytes,
             ws_ping_interval=PING_SECONDS,
             ws_ping_timeout=PING_SECONDS,
             server_header=False,

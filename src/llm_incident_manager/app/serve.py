@@ -17,6 +17,7 @@ import uvicorn
 
 from llm_incident_manager.api.rest.fast_protocol import PROVEN_UVICORN, FastProtocol, proven_here
 from llm_incident_manager.api.websocket.paths import EVENTS
+from llm_incident_manager.api.websocket.port import WebSocketLimits
 from llm_incident_manager.app.apis import Apis, WebSocketsOnly, asgi_app, build_apis
 from llm_incident_manager.app.config import DatabaseType, ServerConfig
 from llm_incident_manager.app.file_settings import FileSettings
@@ -179,17 +180,19 @@ class Server:
     async def _serve_http(self) -> None:
         """Answer on the port of everything, and on the one of WebSockets."""
         config = self.config
-        tls = {
-            "tls_cert": config.tls_cert_file,
-            "tls_key": config.tls_key_file,
-            "tls_client_ca": config.tls_client_ca_file,
-        }
+        serving = partial(
+            HttpServer,
+            tls_cert=config.tls_cert_file,
+            tls_key=config.tls_key_file,
+            tls_client_ca=config.tls_client_ca_file,
+            message_bytes=max(WebSocketLimits().unpacked_bytes, self.house.settings.server.limits.body_bytes),
+        )
         front = asgi_app(self.apis, self.house)
         assert self._listener is not None
         protocol = partial(FastProtocol, self.apis.rest) if self._takes_short_cut() else "httptools"
-        self._servers = [HttpServer(front, self._listener, protocol=protocol, **tls)]
+        self._servers = [serving(front, self._listener, protocol=protocol)]
         if self._ws_listener is not None:
-            self._servers.append(HttpServer(WebSocketsOnly(front, self.apis.websockets), self._ws_listener, **tls))
+            self._servers.append(serving(WebSocketsOnly(front, self.apis.websockets), self._ws_listener))
         for server in self._servers:
             await server.start()
 

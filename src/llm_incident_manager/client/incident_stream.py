@@ -53,6 +53,7 @@ class IncidentStream:
         failed = 0
         while True:
             try:
+                trouble = "it closed the connection"
                 async with self._connection() as connection:
                     await connection.send(json.dumps(self._subscription()))
                     async for text in connection:
@@ -61,9 +62,11 @@ class IncidentStream:
                         if message["type"] == "incident":
                             self.resume = message["resume"]
                             yield message
+                        elif "retry_after_seconds" in message:
+                            trouble = message["message"]
+                            break
                         elif message["type"] == "error":
                             raise Refused(422, {**message, "detail": message["message"]})
-                trouble = "it closed the connection"
             except InvalidStatus as refused:
                 status = refused.response.status_code
                 if status < 500 and status != 429:

@@ -42,6 +42,11 @@ class Watcher:
         self._wake = wake
         self._seen: deque[Seen] = deque()
 
+    def want(self, wanted: IncidentFilter) -> None:
+        """Watch for something else from now on; what waits and fits stays."""
+        self.wanted = wanted
+        self._seen = deque(seen for seen in self._seen if matches(wanted, seen.incident))
+
     def take(self) -> Seen | None:
         """Return the oldest change that was not taken yet."""
         return self._seen.popleft() if self._seen else None

@@ -1,5 +1,6 @@
 """The doors as one ASGI application: who may come in, who is in, and how all leave when the process stops."""
 
+import asyncio
 from collections.abc import Mapping
 
 from starlette.responses import Response
@@ -15,6 +16,8 @@ from llm_incident_manager.api.websocket.session import POLICY, RESTART, Session
 from llm_incident_manager.domain.vocabulary import Scope as KeyScope
 from llm_incident_manager.errors import IncidentManagerError, NotFound, Unavailable
 
+STOP_SECONDS = 3.0
+"""So long who is connected may take to hear the answers that it is owed when the server stops."""
 _DOORS: Mapping[str, tuple[type[Session], KeyScope]] = {
     EVENTS: (EventsSession, KeyScope.INGEST),
     INCIDENTS: (IncidentsSession, KeyScope.READ),
@@ -27,6 +30,7 @@ class WebSocketDoors:
     def __init__(self, port: WebSocketPort) -> None:
         self._port = port
         self._sessions: dict[str, set[Session]] = {path: set() for path in _DOORS}
+        self._serving: set[asyncio.Task[None]] = set()
         self._stopping = False
         for path, sessions in self._sessions.items():
             port.telemetry.watch("websocket_connections", {"path": path}, lambda sessions=sessions: len(sessions))  # type: ignore[misc]
@@ -44,6 +48,15 @@ class WebSocketDoors:
             return
         sessions = self._sessions[scope["path"]]
         sessions.add(session)
+        serving = asyncio.ensure_future(self._serve(session, sessions, send))
+        self._serving.add(serving)
+        try:
+            await asyncio.wait({serving})
+        finally:
+            serving.cancel()
+            self._serving.discard(serving)
+
+    async def _serve(self, session: Session, sessions: set[Session], send: Send) -> None:
         try:
             await send({"type": "websocket.accept"})
             await session.run()
@@ -66,6 +79,12 @@ class WebSocketDoors:
         for sessions in self._sessions.values():
             for session in sessions:
                 session.end(RESTART, "the server stops; connect again")
+        # Whoever does not read cannot be told, and must not hold up the end.
+        asyncio.get_running_loop().call_later(STOP_SECONDS, self._cut)
+
+    def _cut(self) -> None:
+        for serving in self._serving:
+            serving.cancel()
 
     def _admitted(self, scope: Scope, receive: Receive, send: Send) -> Session:
         port = self._port

@@ -23,8 +23,9 @@ class EventsSession(Session):
     """One sender. What has arrived together is made durable together, and answered in order."""
 
     async def take(self, messages: list[str | bytes], caller: Caller) -> None:
-        """Accept and answer a group of messages."""
+        """Accept and answer a group of messages; what gzip makes of them is bounded as the group is."""
         read: list[bytes | IncidentManagerError | None] = []
+        size = 0
         for message in messages:
             try:
                 body = body_of(message, self.port.limits)
@@ -32,6 +33,13 @@ class EventsSession(Session):
                 read.append(refused)
                 continue
             read.append(None if is_heartbeat(body) else body)
+            size += len(body)
+            if size >= self.port.limits.group_bytes:
+                await self._answer(read, caller)
+                read, size = [], 0
+        await self._answer(read, caller)
+
+    async def _answer(self, read: list[bytes | IncidentManagerError | None], caller: Caller) -> None:
         bodies = [each for each in read if isinstance(each, bytes)]
         answers = iter(await self._accepted(bodies, caller) if bodies else ())
         for each in read:

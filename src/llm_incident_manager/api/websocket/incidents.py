@@ -1,6 +1,5 @@
 """⑧ ``/ws/incidents``: a tenant's incidents as they change, filtered as asked (ING-03)."""
 
-from collections.abc import Callable
 from typing import Any
 
 from llm_incident_manager.api.websocket.answers import error, incident, text_of
@@ -23,8 +22,7 @@ class IncidentsSession(Session):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self._watcher: Watcher | None = None
-        self._subscribe(self.caller(), IncidentFilter())
+        self._watcher: Watcher = self.port.live.watch(self.caller(), IncidentFilter(), self.wake)
 
     async def take(self, messages: list[str | bytes], caller: Caller) -> None:
         """Answer subscriptions and heartbeats."""
@@ -40,32 +38,23 @@ class IncidentsSession(Session):
 
     async def woken(self) -> None:
         """Send what has changed."""
-        watcher = self._watcher
-        if watcher is None:
-            return
         for _ in range(AT_ONCE):
-            seen = watcher.take()
+            seen = self._watcher.take() if self.goes_on else None
             if seen is None:
                 break
             await self.say(incident(seen))
         else:
             self.wake()
-        if watcher.let_go is not None:
-            self.end(LATER, watcher.let_go)
+        if self._watcher.let_go is not None:
+            self.end(LATER, self._watcher.let_go)
 
     def left(self) -> None:
-        if self._watcher is not None:
-            self.port.live.leave(self._watcher)
+        self.port.live.leave(self._watcher)
 
     async def _subscribed(self, document: dict[str, Any], caller: Caller) -> None:
         asked = subscription_of(document)
-        self._subscribe(caller, asked.wanted)
+        self._watcher.want(asked.wanted)
         await self.say(text_of({"type": "subscribed", "filters": dict(asked.filters)}))
         if asked.resume is not None:
             for changed in await self.port.live.since(caller, asked.wanted, asked.resume):
                 await self.say(incident(Seen(incident=changed, opened=False)))
-
-    def _subscribe(self, caller: Caller, wanted: IncidentFilter) -> None:
-        self.left()
-        wake: Callable[[], None] = self.wake
-        self._watcher = self.port.live.watch(caller, wanted, wake)

@@ -18,6 +18,8 @@ WORTH_PACKING = 1024
 """Bytes; what is shorter is sent as it is, which costs both sides less."""
 LAST_SECONDS = 5.0
 """So long a connection that is over may take to get rid of what it still has to send."""
+PACKED_AT_ONCE, PLAIN_AT_ONCE = 4096, 262_144
+"""Bytes off the wire that are taken apart before what they hold is received."""
 LINGER_SECONDS = 0.5
 """So long the rest of what is faulty is read, so that the reason arrives."""
 _LOG = logging.getLogger("llm_incident_manager.websocket")
@@ -66,15 +68,29 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self.conn = ServerProtocol(extensions=[_SparingFactory()], max_size=config.ws_max_size, logger=_LOG)
         self._faulty = False
+        self._raw = bytearray()
 
     def data_received(self, data: bytes) -> None:
         # After a fault in the protocol what still comes is read and dropped: closing over unread bytes would reset the
         # connection, and the other side would never read why (RFC 6455 §7.1.1).
-        if self._faulty:
-            return
-        super().data_received(data)
-        if self.conn.handshake_exc is not None and not self.handshake_initiated:
-            self._no_handshake()
+        if not self._faulty:
+            self._raw += data
+            self._unpack()
+
+    async def receive(self) -> Any:
+        message = await super().receive()
+        self._unpack()
+        return message
+
+    def _unpack(self) -> None:
+        """Take frames apart until a message waits to be received: a few packed bytes may unpack to a thousand times."""
+        size = PACKED_AT_ONCE if self.conn.extensions else PLAIN_AT_ONCE
+        while self._raw and not self.read_paused and not self._faulty:
+            piece = bytes(self._raw[:size])
+            del self._raw[:size]
+            super().data_received(piece)
+            if self.conn.handshake_exc is not None and not self.handshake_initiated:
+                self._no_handshake()
 
     def shutdown(self) -> None:
         """The server stops. Our own doors send what they owe before they close; others are closed here."""

@@ -64,6 +64,11 @@ class Session:
         """Have a look as soon as possible."""
         self._awake.set()
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether nobody wants it to end."""
+        return self._ending is None and not self._gone
+
     def end(self, code: int, reason: str) -> None:
         """Close it when what has arrived is answered; the first reason counts."""
         if self._ending is None:
