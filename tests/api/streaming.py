@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from llm_incident_manager.api.websocket.doors import WebSocketDoors
 from llm_incident_manager.api.websocket.port import WebSocketLimits, WebSocketPort
+from llm_incident_manager.api.websocket.protocol import WebSocketProtocol
 from llm_incident_manager.app.apis import Front
 from llm_incident_manager.app.http_server import HttpServer, bind
 from llm_incident_manager.engine.accept_stream import accept_messages
@@ -107,7 +108,9 @@ async def doors_of(folder: Path, limits: WebSocketLimits = LIMITS, **given: Any)
         )
         stopping = asyncio.Event()
         listener = bind("127.0.0.1", 0)
-        server = HttpServer(Front(api.app, doors, stopping), listener)
+        server = HttpServer(
+            Front(api.app, doors, stopping), listener, websockets=given.get("protocol", WebSocketProtocol)
+        )
         listening = asyncio.ensure_future(live.listen())
         await server.start()
         try:

@@ -360,6 +360,17 @@ async def test_a_server_that_stops_lets_nobody_in(doors: Doors) -> None:
     assert refused.value.response.headers["Retry-After"]
 
 
+async def test_uvicorns_own_protocol_will_do_where_ours_was_not_proven(tmp_path: Path) -> None:
+    async with doors_of(tmp_path, protocol="websockets-sansio") as doors, doors.connect() as connection:
+        await say(connection, ALERT)
+        assert (await heard(connection))["type"] == "ack"
+        await say(connection, "{")
+        assert (await heard(connection))["type"] == "error"
+        doors.doors.stop()
+        assert (await ended(connection))[0] == 1012
+        assert await doors.counted() == 1
+
+
 async def _all(connection: Any, documents: list[dict[str, Any]]) -> None:
     for document in documents:
         await say(connection, document)

@@ -56,9 +56,11 @@ class HttpServer:
         tls_key: Path | None = None,
         tls_client_ca: Path | None = None,
         protocol: Any = "httptools",
+        websockets: Any = WebSocketProtocol,
         message_bytes: int = WebSocketLimits().unpacked_bytes,
     ) -> None:
-        """``protocol`` speaks HTTP on each connection: uvicorn's own, or what makes a faster one.
+        """``protocol`` speaks HTTP on each connection: uvicorn's own, or what makes a faster one;
+        ``websockets`` likewise.
 
         A WebSocket message larger than ``message_bytes`` ends its connection.
         ``tls_client_ca``: whoever shows a certificate must have one that it signed; none is fine, keys are asked for.
@@ -69,7 +71,7 @@ class HttpServer:
             access_log=False,
             lifespan="off",
             http=protocol,
-            ws=WebSocketProtocol,
+            ws=websockets,
             ws_max_size=message_bytes,
             ws_ping_interval=PING_SECONDS,
             ws_ping_timeout=PING_SECONDS,

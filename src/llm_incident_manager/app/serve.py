@@ -18,6 +18,7 @@ import uvicorn
 from llm_incident_manager.api.rest.fast_protocol import PROVEN_UVICORN, FastProtocol, proven_here
 from llm_incident_manager.api.websocket.paths import EVENTS
 from llm_incident_manager.api.websocket.port import WebSocketLimits
+from llm_incident_manager.api.websocket.protocol import WebSocketProtocol
 from llm_incident_manager.app.apis import Apis, WebSocketsOnly, asgi_app, build_apis
 from llm_incident_manager.app.config import DatabaseType, ServerConfig
 from llm_incident_manager.app.file_settings import FileSettings
@@ -185,6 +186,7 @@ class Server:
             tls_cert=config.tls_cert_file,
             tls_key=config.tls_key_file,
             tls_client_ca=config.tls_client_ca_file,
+            websockets=WebSocketProtocol if proven_here() else "websockets-sansio",
             message_bytes=max(WebSocketLimits().unpacked_bytes, self.house.settings.server.limits.body_bytes),
         )
         front = asgi_app(self.apis, self.house)
