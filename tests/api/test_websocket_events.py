@@ -175,6 +175,22 @@ async def test_many_small_bombs_unpack_one_after_the_other(doors: Doors) -> None
     assert max(held) < 8_000_000, held
 
 
+@pytest.mark.requirement("SEC-05")
+async def test_a_message_in_many_fragments_is_one_message_and_costs_no_more(doors: Doors) -> None:
+    async with doors.connect(compression=None) as connection:
+        protocols = doors.server._server.server_state.connections
+        (protocol,) = [each for each in protocols if isinstance(each, WebSocketProtocol)]
+        body = ALERT.encode()
+        head, empty = b"\x01\x80" + bytes(4), b"\x00\x80" + bytes(4)
+        connection.transport.write(head + empty * 5000)
+        connection.transport.write(b"".join(b"\x00\x81" + bytes(4) + bytes([each]) for each in body))
+        await connection.ping()
+        await (await connection.ping())
+        assert len(protocol.frames) == 1
+        connection.transport.write(b"\x80\x80" + bytes(4))
+        assert (await heard(connection))["type"] == "ack"
+
+
 def _packed_frame(payload: bytes) -> bytes:
     """Return a masked text frame with RSV1 set, as permessage-deflate wants it (RFC 7692 §6.1)."""
     return b"\xc1\xfe" + len(payload).to_bytes(2, "big") + bytes(4) + payload

@@ -22,6 +22,8 @@ from llm_incident_manager.client.errors import ClientError
 from llm_incident_manager.client.spool import Entry, Spool
 
 BATCH_BYTES = 524_288
+LARGEST_BATCH = 1000
+"""Events; the server takes no more in one message."""
 LARGEST_EVENT = 1_000_000
 LONGEST_ID = 255
 HEARTBEAT = '{"type":"heartbeat"}'
@@ -90,7 +92,7 @@ class EventStream:
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._headers |= {"X-Tenant": tenant} if tenant else {}
         self._source = source
-        self._size = batch_size
+        self._size = max(1, min(batch_size, LARGEST_BATCH))
         self._seconds = batch_seconds
         self._attempts = attempts
         self._retry = retry_seconds
@@ -196,7 +198,7 @@ class EventStream:
     def _pause(self, failed: int) -> float:
         if failed >= self._attempts:
             return self._retry * random.uniform(0.5, 1.0)
-        longest: float = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** (failed - 1))
+        longest: float = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(failed - 1, 16))
         return longest * random.uniform(0.1, 1.0)
 
     def _connection(self) -> connect:

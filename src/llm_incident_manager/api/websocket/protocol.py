@@ -18,6 +18,8 @@ WORTH_PACKING = 1024
 """Bytes; what is shorter is sent as it is, which costs both sides less."""
 LAST_SECONDS = 5.0
 """So long a connection that is over may take to get rid of what it still has to send."""
+STOP_SECONDS = 4.0
+"""So long after the server began to stop a connection is cut, whatever it still has to send."""
 PACKED_AT_ONCE, PLAIN_AT_ONCE = 4096, 262_144
 """Bytes off the wire that are taken apart before what they hold is received."""
 LINGER_SECONDS = 0.5
@@ -95,8 +97,19 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def shutdown(self) -> None:
         """The server stops. Our own doors send what they owe before they close; others are closed here."""
         if self.handshake_complete and not self.close_sent and self.scope["path"] in PATHS:
+            self.loop.call_later(STOP_SECONDS, self.transport.abort)
             return
         super().shutdown()
+
+    def handle_cont(self, event: Frame) -> None:
+        """Put a fragment behind the others, as one growing piece: a million of them must not be a million objects."""
+        frames: list[Any] = self.frames
+        if not frames or not isinstance(frames[0], bytearray):
+            frames[:] = [bytearray(b"".join(frames))]
+        frames[0] += event.data
+        if event.fin:
+            frames[:] = [bytes(frames[0])]
+            self.send_receive_event_to_app()
 
     def send_receive_event_to_app(self) -> None:
         """Hand a complete message on; text that is not UTF-8 ends the connection (RFC 6455 §8.1)."""
