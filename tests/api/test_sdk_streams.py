@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from llm_incident_manager.api.websocket.port import WebSocketLimits
 from llm_incident_manager.client import event_stream
+from llm_incident_manager.client.errors import Refused, Unreachable
 from llm_incident_manager.client.event_client import EventClient
 from llm_incident_manager.client.event_stream import EventStream, NotAnEvent, Rejection
 from llm_incident_manager.client.incident_stream import IncidentStream
@@ -187,3 +189,38 @@ async def test_incidents_are_followed_over_a_cut(doors: Doors) -> None:
     await _until(lambda: second["incident_id"] in found)
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
+
+
+async def _first(stream: IncidentStream) -> dict[str, Any]:
+    async with asyncio.timeout(SECONDS):
+        async for change in stream:
+            return change
+    raise AssertionError("it ended by itself")
+
+
+async def test_whoever_follows_is_told_what_is_wrong(doors: Doors) -> None:
+    url = f"http://127.0.0.1:{doors.port}"
+    with pytest.raises(Refused) as unknown:
+        await _first(IncidentStream(url, "wrong"))
+    assert (unknown.value.status, unknown.value.code) == (401, "key_unknown")
+    with pytest.raises(Refused) as wrong:
+        await _first(IncidentStream(url, PLATFORM_KEY, filters={"severity": "P9"}))
+    assert wrong.value.errors[0][0] == "filters.severity"
+    assert "P9" in wrong.value.detail
+    with pytest.raises(Unreachable, match="does not answer"):
+        await _first(IncidentStream("http://127.0.0.1:9", PLATFORM_KEY, attempts=1))
+
+
+async def test_a_batch_that_the_server_cannot_take_is_sent_in_pieces(tmp_path: Path) -> None:
+    """Its limit is smaller than ours: what fits by itself arrives, what does not is told, nothing waits for ever."""
+    limits = WebSocketLimits(message_bytes=4000)
+    told: list[Rejection] = []
+    async with doors_of(tmp_path / "server", limits) as doors:
+        async with _stream(doors, tmp_path, batch_size=10, on_rejected=told.append) as stream:
+            for number in range(20):
+                stream.send(a_document(doors.api.story) | {"description": "x" * (5000 if number == 7 else 500)})
+            assert await stream.flush(SECONDS), stream.last_error
+            assert (stream.acknowledged, stream.rejected) == (19, 1)
+        assert told[0].code == "too_large"
+        assert await doors.counted() == 19
+        doors.api.story.pages.clear()

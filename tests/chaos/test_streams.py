@@ -160,7 +160,6 @@ def test_a_client_that_is_killed_loses_nothing_that_it_kept(tmp_path: Path) -> N
                     break
             child.stdout.close()
         with EventClient(server.url, KEY, spool=spool) as client:
-            assert client.stream.waiting + 50 > 0
             assert client.close(SECONDS), client.stream.last_error
         counts = by_event(server)
         assert set(counts.values()) == {1}
@@ -237,7 +236,7 @@ def test_an_idle_stream_does_not_hold_up_the_end(tmp_path: Path) -> None:
 
 @pytest.mark.requirement("SEC-04")
 def test_tls_is_for_rest_and_streams_and_a_clients_certificate_is_checked(tmp_path: Path) -> None:
-    authority, server_pair = Authority(tmp_path / "ca"), None
+    authority = Authority(tmp_path / "ca")
     server_pair = authority.issue("localhost", tmp_path / "server")
     client_pair = authority.issue("edge-agent", tmp_path / "client")
     foreign = Authority(tmp_path / "other").issue("somebody", tmp_path / "foreign")
