@@ -26,6 +26,38 @@ SECONDS = 20
 FENCE = "fence"
 LIMITS = WebSocketLimits(waiting_messages=50, waiting_bytes=200_000)
 
+ALERT = """{
+  "type": "alert",
+  "event_id": "edge-2025-009876",
+  "source": "llm-edge-agent",
+  "timestamp": "2025-11-11T10:40:00Z",
+  "event_type": "alert",
+  "category": "availability",
+  "title": "Rate Limit Exceeded",
+  "description": "Tenant exceeded rate limit threshold",
+  "severity": "medium",
+  "resource": {
+    "type": "tenant",
+    "id": "tenant-456",
+    "name": "Acme Corp",
+    "metadata": {
+      "plan": "enterprise",
+      "region": "us-east-1"
+    }
+  },
+  "metrics": {
+    "current_rpm": 12500,
+    "limit_rpm": 10000,
+    "throttled_requests": 2500,
+    "duration_sec": 60
+  },
+  "tags": {
+    "environment": "production",
+    "edge_location": "edge-us-east-1-a"
+  }
+}"""
+"""The message of specification §6.3."""
+
 
 class Doors:
     """A server with the doors, and connections to it."""
