@@ -13,7 +13,7 @@ from benchmarks.bench import Bench
 from benchmarks.document import write
 from benchmarks.machine import facts
 from benchmarks.missing import Missing
-from benchmarks.rows import dashboard, grpc_streams, idle, intake, many, openings, steady, storm
+from benchmarks.rows import dashboard, grpc_streams, idle, intake, many, openings, steady, storm, websockets
 from benchmarks.table import Figure, Verdict, plain
 
 ROWS: Mapping[str, Callable[[Bench], Iterator[Figure]]] = {
@@ -30,6 +30,7 @@ ROWS: Mapping[str, Callable[[Bench], Iterator[Figure]]] = {
     "start": idle.start,
     "timers": many.timers,
     "lists": many.lists,
+    "websockets": websockets.run,
 }
 
 

@@ -128,6 +128,7 @@ def product(
     variables |= {
         "HTTP_PORT": "0",
         "GRPC_PORT": "0",
+        "WS_PORT": "",
         "DATA_DIR": str(folder / "data"),
         "CONFIG_FILE": str(config),
         "BOOTSTRAP_API_KEY": KEY,

@@ -21,6 +21,14 @@ def test_nothing_set_is_standalone_on_loopback() -> None:
     assert (config.grpc_port, config.ws_port, config.bus_url.reveal()) == (9090, 8080, "memory:")
 
 
+def test_the_port_of_streams_may_be_none_and_gives_way_unless_it_was_chosen() -> None:
+    assert (read_environment({}).ws_port, read_environment({}).ws_port_chosen) == (8080, False)
+    chosen = read_environment({"WS_PORT": "0"})
+    assert (chosen.ws_port, chosen.ws_port_chosen) == (0, True)
+    none = read_environment({"WS_PORT": " "})
+    assert (none.ws_port, none.ws_port_chosen) == (None, False)
+
+
 @pytest.mark.requirement("DEP-01")
 def test_the_specifications_compose_file_works_as_written() -> None:
     config = read_environment(

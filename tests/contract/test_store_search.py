@@ -1,5 +1,7 @@
 """Lists of incidents: every filter, every order, cursors that neither lose nor repeat."""
 
+import os
+import random
 from datetime import timedelta
 from itertools import combinations, product
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 from llm_incident_manager.domain.events.event import Resource
 from llm_incident_manager.domain.incidents.incident import Incident
 from llm_incident_manager.domain.vocabulary import Category, Environment, Severity, Status
+from llm_incident_manager.engine.matching import matches
 from llm_incident_manager.engine.rows import IncidentFilter, IncidentPage
 from llm_incident_manager.errors import Invalid
 from llm_incident_manager.storage import search as searching
@@ -235,3 +238,47 @@ async def test_every_pair_of_filters_finds_what_both_find(store: SqlStore, monke
         assert all(alone)
         for (first, one), (second, other) in combinations(zip(choices, alone, strict=True), 2):
             assert await found(store, **first, **second) == one & other, (first, second)
+
+
+async def test_a_live_view_lets_through_what_the_list_holds(store: SqlStore) -> None:
+    """The same filter is read by the database and by whoever watches: they must not differ."""
+    chance = random.Random(drawn := int(os.environ.get("LIM_SEED", random.randrange(1 << 30))))
+    print(f"again: LIM_SEED={drawn}")
+    tags = [{}, {"team": "a"}, {"team": "b", "region": "eu"}, {"region": "eu"}]
+    incidents = [
+        msgspec.structs.replace(
+            each,
+            category=chance.choice(list(Category)),
+            environment=chance.choice([None, *Environment]),
+            source=chance.choice(["llm-sentinel", "llm-shield"]),
+            assigned_team=chance.choice([None, "platform"]),
+            tags=chance.choice(tags),
+            title=chance.choice(["Straße gesperrt", "LATENCY spike", "50% of x_y"]),
+            resource=Resource(type="endpoint", id=chance.choice(["ep-1", "ep-2"]), name="Chat"),
+        )
+        for each in a_mixture()
+    ]
+    await put(store, *incidents)
+    asked = [(("team", "a"),), (("team", "a"), ("team", "b"), ("region", "eu")), (("x", "y"),)]
+    texts = ["STRASSE", "latency", "%", "_", "ep-1", "chat", incidents[3].id.lower(), "none"]
+    answers: dict[str, Any] = {
+        "severity": lambda: tuple(chance.sample(list(Severity), 2)),
+        "status": lambda: tuple(chance.sample(list(Status), 3)),
+        "category": lambda: tuple(chance.sample(list(Category), 2)),
+        "environment": lambda: tuple(chance.sample(list(Environment), 2)),
+        "source": lambda: (chance.choice(["llm-sentinel", "elsewhere"]),),
+        "assigned_to": lambda: (chance.choice(["ana", "bo"]),),
+        "assigned_team": lambda: ("platform",),
+        "tags": lambda: chance.choice(asked),
+        "text": lambda: chance.choice(texts),
+        "start": lambda: NOON + timedelta(minutes=chance.randrange(20)),
+        "end": lambda: NOON + timedelta(minutes=chance.randrange(20)),
+        "open_only": lambda: True,
+    }
+    held = 0
+    for _ in range(300):
+        fields = {name: answers[name]() for name in chance.sample(list(answers), chance.randint(0, 3))}
+        listed = await found(store, limit=500, **fields)
+        assert {each.id for each in incidents if matches(IncidentFilter(**fields), each)} == listed, fields
+        held += len(listed)
+    assert held > 500

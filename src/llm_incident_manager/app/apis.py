@@ -1,6 +1,7 @@
 """The APIs over one house: REST and the dashboard on one port, each asking the same engine."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -12,6 +13,9 @@ from llm_incident_manager.api.dashboard.routes import dashboard_routes
 from llm_incident_manager.api.dashboard.settings import DashboardSettings
 from llm_incident_manager.api.rest.app import rest_app
 from llm_incident_manager.api.rest.port import Limits, Readiness, RestPort
+from llm_incident_manager.api.websocket.doors import WebSocketDoors
+from llm_incident_manager.api.websocket.paths import PATHS
+from llm_incident_manager.api.websocket.port import WebSocketLimits, WebSocketPort
 from llm_incident_manager.app.audit_key import audit_key
 from llm_incident_manager.app.config import ServerConfig
 from llm_incident_manager.app.config_door import ConfigDoor, Reload
@@ -19,6 +23,7 @@ from llm_incident_manager.app.file_settings import FileSettings
 from llm_incident_manager.app.house import House
 from llm_incident_manager.app.modes import Loops
 from llm_incident_manager.app.secrets_on_disk import kept_or_new
+from llm_incident_manager.engine.accept_stream import accept_messages
 from llm_incident_manager.engine.audit import Audit
 from llm_incident_manager.engine.checkpoints import Checkpoints
 from llm_incident_manager.engine.configure import Configure
@@ -27,6 +32,7 @@ from llm_incident_manager.engine.identify import Identify
 from llm_incident_manager.engine.import_history import ImportHistory
 from llm_incident_manager.engine.keys import Keys
 from llm_incident_manager.engine.links import Links
+from llm_incident_manager.engine.live import LiveChanges
 from llm_incident_manager.engine.memory import Identity
 from llm_incident_manager.engine.open_by_hand import OpenByHand
 from llm_incident_manager.engine.pages import Pages
@@ -93,6 +99,25 @@ class Apis:
             public_url=url,
         )
 
+        self.live = LiveChanges(store, house.bus.listen)
+        self.websockets = WebSocketDoors(
+            WebSocketPort(
+                accept=partial(accept_messages, house.intake),
+                identify=self.identify,
+                live=self.live,
+                clock=clock,
+                telemetry=house.telemetry,
+                key_headers=self._key_headers,
+                limits=WebSocketLimits(message_bytes=house.settings.server.limits.body_bytes),
+            )
+        )
+
+    def stop(self) -> None:
+        """Say that the process stops: streams end once they have answered what has arrived."""
+        self.stopping.set()
+        self.live.stop()
+        self.websockets.stop()
+
     async def close(self) -> None:
         """Write down what the last minutes left: when keys were used, and a checkpoint over what changed."""
         await self.identify.flush_last_use()
@@ -149,18 +174,22 @@ def asgi_app(apis: Apis, house: House) -> "Front":
     )
     secret = kept_or_new(apis.config.data_dir / "session.key")
     app.router.routes.extend(dashboard_routes(port, DashboardSettings(secret=secret, public_url=apis.url)))
-    return Front(app, apis.stopping)
+    return Front(app, apis.websockets, apis.stopping)
 
 
 class Front:
-    """The outermost layer: while the process stops, open streams end, so that nobody holds it up."""
+    """The outermost layer: our WebSocket doors before all else; while the process stops, open streams end."""
 
-    def __init__(self, app: Any, stopping: asyncio.Event) -> None:
+    def __init__(self, app: Any, websockets: WebSocketDoors, stopping: asyncio.Event) -> None:
         self._app = app
+        self._websockets = websockets
         self._stopping = stopping
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if (scope["type"] == "websocket" and scope["path"].startswith("/ws/")) or scope["path"] in PATHS:
+            await self._websockets(scope, receive, send)
+            return
         if scope["type"] != "http" or scope["path"] != "/stream":
             await self._app(scope, receive, send)
             return
@@ -172,6 +201,21 @@ class Front:
             stream.cancel()
             await asyncio.gather(stream, return_exceptions=True)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class WebSocketsOnly:
+    """What answers on the port of WebSockets: those, and ``/health``; everything else is on the other port."""
+
+    def __init__(self, front: "Front", websockets: WebSocketDoors) -> None:
+        self._front = front
+        self._websockets = websockets
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and scope["path"] not in ("/health", "/ready"):
+            await self._websockets(scope, receive, send)
+            return
+        await self._front(scope, receive, send)
 
 
 def _private_key(config: ServerConfig) -> Ed25519PrivateKey:

@@ -50,8 +50,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the process must know before it opens anything; ``repr`` shows no secret.
 
     ``buffer_size`` counts events of one batch in memory; ``buffer_bytes`` bounds the journal, ``None`` leaves it to the
-    config file. A port of 0 picks a free one; ``grpc_wanted`` says that its port was named, so that it must be had.
-    ``notes`` say what is set without effect.
+    config file. A port of 0 picks a free one; ``grpc_wanted`` and ``ws_port_chosen`` say that it was named, so that it
+    must be had; ``ws_port`` is ``None`` where HTTP's is enough. ``notes`` say what is set without effect.
     """
 
     mode: Mode
@@ -64,7 +64,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     http_port: int
     grpc_port: int
-    ws_port: int
+    ws_port: int | None
+    ws_port_chosen: bool
     public_url: str | None
     bootstrap_api_key: Secret | None
     redis_enabled: bool
@@ -114,7 +115,8 @@ def read_environment(environment: Mapping[str, str], flags: Mapping[str, str | N
         host=read.text("HOST") or "127.0.0.1",
         http_port=read.whole("HTTP_PORT", 3000, *_PORTS),
         grpc_port=read.whole("GRPC_PORT", 9090, *_PORTS),
-        ws_port=read.whole("WS_PORT", 8080, *_PORTS),
+        ws_port=None if read.is_blank("WS_PORT") else read.whole("WS_PORT", 8080, *_PORTS),
+        ws_port_chosen=read.text("WS_PORT") is not None,
         public_url=_public_url(read),
         bootstrap_api_key=_bootstrap_key(read),
         redis_enabled=_redis(read),

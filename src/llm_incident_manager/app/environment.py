@@ -47,6 +47,10 @@ class Environment:
         given = self._flags.get(flag or name.lower()) or self._variables.get(name)
         return (given.strip() or None) if given else None
 
+    def is_blank(self, name: str) -> bool:
+        """Whether it is set to nothing, which for some means "none"."""
+        return name in self._variables and self.text(name) is None
+
     def secret(self, name: str) -> Secret | None:
         """Return the value hidden."""
         value = self.text(name)

@@ -5,7 +5,7 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from ipaddress import ip_network
@@ -16,7 +16,10 @@ import structlog
 import uvicorn
 
 from llm_incident_manager.api.rest.fast_protocol import PROVEN_UVICORN, FastProtocol, proven_here
-from llm_incident_manager.app.apis import Apis, asgi_app, build_apis
+from llm_incident_manager.api.websocket.paths import EVENTS
+from llm_incident_manager.api.websocket.port import WebSocketLimits
+from llm_incident_manager.api.websocket.protocol import WebSocketProtocol
+from llm_incident_manager.app.apis import Apis, WebSocketsOnly, asgi_app, build_apis
 from llm_incident_manager.app.config import DatabaseType, ServerConfig
 from llm_incident_manager.app.file_settings import FileSettings
 from llm_incident_manager.app.grpc_door import GrpcDoor, open_grpc
@@ -39,7 +42,7 @@ from llm_incident_manager.engine.messages.render import renderer
 from llm_incident_manager.engine.settings import SettingsMemory
 from llm_incident_manager.engine.tenants import Tenants
 from llm_incident_manager.enrichers.registry import enricher_specs
-from llm_incident_manager.errors import Unavailable
+from llm_incident_manager.errors import Conflict, Invalid, Unavailable
 from llm_incident_manager.ids import IdSource, IncidentNumbers
 from llm_incident_manager.journal.journal import Journal
 from llm_incident_manager.storage.migrate import migrate
@@ -47,6 +50,8 @@ from llm_incident_manager.storage.store import open_store
 
 log = structlog.get_logger("serve")
 LAST_WORDS_SECONDS = 2.0
+LIVE_SECONDS = 0.05
+"""How long changes are gathered before those who watch are told."""
 STOP_SECONDS = 9.0
 """After SIGTERM the process is gone within 10 s; what was not worked off waits in the journal."""
 
@@ -60,6 +65,8 @@ class Server:
         self.sign_in_link: str | None = None
         self._stack = AsyncExitStack()
         self._listener: socket.socket | None = None
+        self._ws_listener: socket.socket | None = None
+        self._servers: list[HttpServer] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -67,10 +74,20 @@ class Server:
         """Where people and programs reach it."""
         if self.config.public_url:
             return self.config.public_url.rstrip("/")
-        assert self._listener is not None
+        return self._address("http", self._listener)
+
+    @property
+    def websocket_url(self) -> str:
+        """Where events are streamed to."""
+        if self._ws_listener is None:
+            return self.url.replace("http", "ws", 1) + EVENTS
+        return self._address("ws", self._ws_listener) + EVENTS
+
+    def _address(self, scheme: str, listener: socket.socket | None) -> str:
+        assert listener is not None
         host = "127.0.0.1" if self.config.host in ("0.0.0.0", "::") else self.config.host
-        scheme = "https" if self.config.tls_cert_file else "http"
-        return f"{scheme}://{host}:{self._listener.getsockname()[1]}"
+        secure = "s" if self.config.tls_cert_file else ""
+        return f"{scheme}{secure}://{host}:{listener.getsockname()[1]}"
 
     async def start(self) -> None:
         """Open everything and answer. Raises the product's own errors for what a person can mend."""
@@ -85,6 +102,7 @@ class Server:
         config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._listener = bind(config.host, config.http_port)
         self._stack.callback(self._listener.close)
+        self._ws_listener = self._bind_websockets(self._listener.getsockname()[1])
         specs = channel_specs()
         self.file = FileSettings(config.config_file, frozenset(specs))
         read = self.file.read()
@@ -134,14 +152,7 @@ class Server:
         self._stack.push_async_callback(self.grpc.stop)
         await self._drain()
         await self._run_loops()
-        self._http = HttpServer(
-            asgi_app(self.apis, self.house),
-            self._listener,
-            tls_cert=config.tls_cert_file,
-            tls_key=config.tls_key_file,
-            protocol=partial(FastProtocol, self.apis.rest) if self._takes_short_cut() else "httptools",
-        )
-        await self._http.start()
+        await self._serve_http()
         await self.grpc.start()
         token = await self.apis.links.create(None, None, ttl_seconds=3600)
         self.sign_in_link = f"{self.url}/sign-in/{token}"
@@ -152,6 +163,40 @@ class Server:
         if wanted is None and not proven_here():
             log.warning("short_cut_not_taken", uvicorn=uvicorn.__version__, proven_with=PROVEN_UVICORN)
         return proven_here() if wanted is None else wanted
+
+    def _bind_websockets(self, http_port: int) -> socket.socket | None:
+        config = self.config
+        if config.ws_port is None or config.ws_port == http_port:
+            return None
+        try:
+            listener = bind(config.host, config.ws_port, "WS_PORT")
+        except (Conflict, Invalid) as taken:
+            if config.ws_port_chosen:
+                raise
+            log.warning("websockets_on_http_port_only", reason=taken.message, port=config.ws_port)
+            return None
+        self._stack.callback(listener.close)
+        return listener
+
+    async def _serve_http(self) -> None:
+        """Answer on the port of everything, and on the one of WebSockets."""
+        config = self.config
+        serving = partial(
+            HttpServer,
+            tls_cert=config.tls_cert_file,
+            tls_key=config.tls_key_file,
+            tls_client_ca=config.tls_client_ca_file,
+            websockets=WebSocketProtocol if proven_here() else "websockets-sansio",
+            message_bytes=max(WebSocketLimits().unpacked_bytes, self.house.settings.server.limits.body_bytes),
+        )
+        front = asgi_app(self.apis, self.house)
+        assert self._listener is not None
+        protocol = partial(FastProtocol, self.apis.rest) if self._takes_short_cut() else "httptools"
+        self._servers = [serving(front, self._listener, protocol=protocol)]
+        if self._ws_listener is not None:
+            self._servers.append(serving(WebSocketsOnly(front, self.apis.websockets), self._ws_listener))
+        for server in self._servers:
+            await server.start()
 
     async def _first_key(self) -> None:
         if self.config.bootstrap_api_key is not None:
@@ -173,8 +218,13 @@ class Server:
             loop.create_task(self.loops.run(), name="loops"),
             loop.create_task(self.house.warm(), name="warm"),
         ]
+        live: tuple[tuple[str, float, Callable[[], Awaitable[object]]], ...] = (
+            ("live-listen", 1.0, self.apis.live.listen),
+            ("live", LIVE_SECONDS, self.apis.live.run_once),
+            ("websockets", 1.0, self.apis.websockets.tick),
+        )
         housekeeping = Housekeeping(self.house, self.apis, self.config)
-        for name, seconds, step in housekeeping.steps():
+        for name, seconds, step in (*live, *housekeeping.steps()):
             self._tasks.append(loop.create_task(self.loops.every(name, seconds, step), name=name))
 
     async def reload(self) -> dict[str, Difference]:
@@ -188,8 +238,8 @@ class Server:
 
     async def stop(self) -> None:
         """Answer what is in flight, finish the step under way, close everything; the rest waits in the journal."""
-        self.apis.stopping.set()
-        await asyncio.gather(self._http.stop(), self.grpc.stop())
+        self.apis.stop()
+        await asyncio.gather(*(server.stop() for server in self._servers), self.grpc.stop())
         self.loops.stop()
         late: set[asyncio.Task[None]] = set()
         if self._tasks:
@@ -254,6 +304,7 @@ def _announce(server: Server) -> None:
         f"{line}\nLLM-Incident-Manager listens on {server.url}\n"
         f"  Dashboard   {server.sign_in_link}   (works once, for an hour)\n"
         f"  API key     {key}\n"
+        f"  Streams     {server.websocket_url}\n"
         f"  API docs    {server.url}/api/docs\n"
         f"  gRPC        {server.grpc.said}\n{line}"
     )

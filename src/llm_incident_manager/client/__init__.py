@@ -1,1 +1,1 @@
-"""The client: speaks to a running incident manager over REST and imports nothing of the server."""
+"""The SDK: speaks to a running incident manager over REST and WebSocket, and imports nothing of the server."""

@@ -1,7 +1,7 @@
 """① Event accepted: identity, rate, fingerprint, incident id, journal; only then the answer (ING-01, ING-05 to 08)."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -18,16 +18,16 @@ from llm_incident_manager.engine.memory import Identity, OpenFingerprints, SeenE
 from llm_incident_manager.engine.ports import Store
 from llm_incident_manager.engine.receipts import BatchReceipt as BatchReceipt
 from llm_incident_manager.engine.receipts import Receipt as Receipt
-from llm_incident_manager.engine.receipts import duplicate, rejected
+from llm_incident_manager.engine.receipts import batch_receipt, duplicate, rejected
 from llm_incident_manager.engine.records import Position, Record
 from llm_incident_manager.engine.refused_events import RefusedEvents
 from llm_incident_manager.engine.rows import DeadLetter
 from llm_incident_manager.engine.source_gate import SourceGate
+from llm_incident_manager.engine.source_rate import SourceRate
 from llm_incident_manager.engine.telemetry import Telemetry
 from llm_incident_manager.engine.waiting import Untriaged
-from llm_incident_manager.errors import Forbidden, Invalid, RateLimited, Unavailable
+from llm_incident_manager.errors import Forbidden, IncidentManagerError, Invalid, RateLimited, Unavailable
 from llm_incident_manager.ids import IdSource, IncidentNumbers
-from llm_incident_manager.resilience.sliding_window import SlidingWindow
 
 MAX_LAG_SECONDS = 10.0
 """Above this lag repeats are answered 503: the lag is bounded, not only the bytes."""
@@ -74,9 +74,9 @@ class Intake:
         self._seen = seen
         self._untriaged = untriaged
         self._telemetry = telemetry
-        self._windows: dict[tuple[str, str, str], SlidingWindow] = {}
         self._letters = RefusedEvents(store, ids)
         self._gate = SourceGate(contexts, telemetry)
+        self._rate = SourceRate(contexts, telemetry, self._gate)
         self._lag_seconds = 0.0
         self._lag_asked = float("-inf")
         self.decoded: dict[Position, Event] = {}
@@ -148,14 +148,23 @@ class Intake:
         What is rejected carries its ``refusal``, so that a door that answers for the whole can raise it. With ``each``
         (a stream) one that must wait its turn is rejected too, and holds up nobody behind it.
         """
+        receipts = await self.accept_each(items, caller, all_or_none=not each)
+        await self.keep_rejected(zip(items, receipts, strict=True), caller)
+        return batch_receipt(batch_id, receipts)
+
+    async def accept_each(self, items: Sequence[bytes], caller: Caller, *, all_or_none: bool = True) -> list[Receipt]:
+        """Accept events together, answering each; what is wrong, or over its rate, is rejected by itself.
+
+        Raises Unavailable where it cannot be stored. A repeat that must wait because too much waits already refuses
+        all, unless ``all_or_none`` is false: then it is rejected like the others.
+        """
         caller.require(Scope.INGEST)
-        refusals = (Invalid, Forbidden, RateLimited, *((Unavailable,) if each else ()))
         arrival = Arrival.of(self._clock)
         now = arrival.now
         receipts: list[Receipt | None] = []
         waiting: list[tuple[int, Admitted]] = []
         mine: dict[Identity, int] = {}
-        bad: list[DeadLetter] = []
+        refusals: tuple[type[IncidentManagerError], ...] = (RateLimited,) if all_or_none else (RateLimited, Unavailable)
         try:
             for item in items:
                 try:
@@ -173,31 +182,36 @@ class Intake:
                         if known is not None:
                             receipts.append(known)
                             continue
-                    waiting.append((len(receipts), self.admit(event, item, caller, arrival, identity)))
+                    try:
+                        admitted = self.admit(event, item, caller, arrival, identity)
+                    except refusals as refused:
+                        receipts.append(rejected(event.event_id, refused))
+                        continue
+                    waiting.append((len(receipts), admitted))
                     mine[identity] = len(receipts)
                     receipts.append(None)
-                except refusals as refused:
+                except (Invalid, Forbidden) as refused:
                     name = peek(item)
                     receipts.append(rejected(name.event_id, refused))
                     if isinstance(refused, Invalid):
                         self._gate.refused(caller, name.source, "invalid")
-                        bad.append(self._letter(item, caller, name.source, refused, now))
             await self._store_gathered(waiting, receipts)
         except BaseException:
             for _, admitted in waiting:
                 self.withdraw(admitted)
             raise
+        return [receipt for receipt in receipts if receipt is not None]
+
+    async def keep_rejected(self, answered: Iterable[tuple[bytes, Receipt]], caller: Caller) -> None:
+        """Keep as dead letters what of a batch was wrong: its sender may never look at the answers."""
+        now = self._clock.now()
+        bad = [
+            self._letter(item, caller, peek(item).source, receipt.refusal, now)
+            for item, receipt in answered
+            if isinstance(receipt.refusal, Invalid)
+        ]
         if bad:
             await self._letters.keep(caller.tenant, bad)
-        results = tuple(receipt for receipt in receipts if receipt is not None)
-        counts = [receipt.status for receipt in results]
-        return BatchReceipt(
-            batch_id=batch_id,
-            accepted=counts.count("accepted"),
-            duplicates=counts.count("duplicate"),
-            rejected=counts.count("rejected"),
-            results=results,
-        )
 
     async def keep_refused(self, body: bytes, caller: Caller, source: str, refused: Invalid) -> None:
         """Keep a whole request that ``source`` could not make events of, as a dead letter; the answer says why."""
@@ -294,7 +308,7 @@ class Intake:
             body, sources = redacted, self._contexts(tenant).settings.sources
             event = accept_document(body, tenant=tenant, received_at=arrival.now, sources=sources)
         joined = None if event.is_change else self._open.get(tenant, event.fingerprint)
-        kept = self._admit(event, caller, joined is not None, arrival.monotonic)
+        kept = self._rate.admit(event, caller, joined is not None, arrival.monotonic)
         if joined is not None and self._lag(arrival.monotonic) > MAX_LAG_SECONDS:
             self._gate.refused(caller, event.source, "lagging")
             raise Unavailable("more is waiting than can be worked off now; send it again", code="lagging")
@@ -341,34 +355,3 @@ class Intake:
 
     def _count_accepted(self, source: str, number: int) -> None:
         self._telemetry.count("integration_requests_total", (("source", source),), number)
-
-    def _admit(self, event: Event, caller: Caller, joins: bool, now: float) -> bool:
-        """Return whether the payload is kept; raises RateLimited when even the reserve for new problems is used up."""
-        key = (caller.tenant, caller.key_id, event.source)
-        settings = self._contexts(caller.tenant).settings
-        own = settings.sources.get(event.source)
-        limit = (own.events_per_minute if own is not None else None) or settings.events_per_minute
-        window = self._windows.get(key)
-        if window is None or window.limit != limit:
-            window = self._windows[key] = SlidingWindow(limit, 60.0)
-            self._forget_idle()
-        wait = window.take(now)
-        if wait == 0.0:
-            return True
-        if joins:
-            self._telemetry.count("events_without_payload_total", {"source": event.source})
-            return False
-        wait = window.take_reserve(now)
-        if wait == 0.0:
-            return True
-        self._gate.refused(caller, event.source, "rate_limited")
-        raise RateLimited(
-            f"source {event.source} sent more than {limit} events in a minute; send again in {wait:.0f} s",
-            retry_after_seconds=wait,
-            limit=limit,
-        )
-
-    def _forget_idle(self) -> None:
-        if len(self._windows) > 10_000:
-            now = self._clock.monotonic()
-            self._windows = {key: window for key, window in self._windows.items() if not window.is_idle(now)}

@@ -1,5 +1,7 @@
 """What is answered to events: accepted, a duplicate, or rejected with every fault."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from llm_incident_manager.domain.events.event import Event
@@ -31,6 +33,18 @@ class BatchReceipt(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: int
     rejected: int
     results: tuple[Receipt, ...]
+
+
+def batch_receipt(batch_id: str | None, results: Sequence[Receipt]) -> BatchReceipt:
+    """Return the answer to a batch whose events were answered with ``results``."""
+    statuses = [receipt.status for receipt in results]
+    return BatchReceipt(
+        batch_id=batch_id,
+        accepted=statuses.count("accepted"),
+        duplicates=statuses.count("duplicate"),
+        rejected=statuses.count("rejected"),
+        results=tuple(results),
+    )
 
 
 def duplicate(event: Event, incident_id: str | None) -> Receipt:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from llm_incident_manager.domain.incidents.incident import Incident
+from llm_incident_manager.engine.matching import words
 from llm_incident_manager.ids import incident_number
 from llm_incident_manager.storage.facets import facets_of
 from llm_incident_manager.storage.instants import micros
@@ -61,16 +62,3 @@ def changing(incident: Incident, head: bytes) -> dict[str, Any]:
         "head": head,
         "words": words(incident),
     }
-
-
-def words(incident: Incident) -> str:
-    """Return what the text search looks in: title, id, source and resource, in folded case."""
-    resource = incident.resource
-    return folded(
-        f"{incident.title}\n{incident.id}\n{incident.source}\n{resource.type}\n{resource.id}\n{resource.name}"
-    )
-
-
-def folded(text: str) -> str:
-    """Return ``text`` without regard to case, and without NUL, which PostgreSQL cannot store in text."""
-    return text.casefold().replace("\0", "")

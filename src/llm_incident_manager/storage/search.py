@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, not_, or_, select, true
 
 from llm_incident_manager.domain.vocabulary import Severity, Status
+from llm_incident_manager.engine.matching import folded
 from llm_incident_manager.engine.rows import IncidentFilter
 from llm_incident_manager.errors import Invalid
 from llm_incident_manager.ids import incident_number
@@ -26,7 +27,6 @@ from llm_incident_manager.storage.conditions import (
 )
 from llm_incident_manager.storage.cursors import cursor_after, place_of
 from llm_incident_manager.storage.facets import Facets
-from llm_incident_manager.storage.incident_rows import folded
 from llm_incident_manager.storage.schema import INCIDENTS
 from llm_incident_manager.storage.statements import TOTAL_LIMIT
 

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 import grpc.aio
 
 from llm_incident_manager.api.grpc.port import GrpcPort
-from llm_incident_manager.api.rest.identity import LONGEST_KEY
+from llm_incident_manager.api.identity import LONGEST_KEY
 from llm_incident_manager.domain.incidents.changes import RequestFacts
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.errors import Unauthenticated

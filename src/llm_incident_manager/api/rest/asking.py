@@ -7,7 +7,7 @@ import msgspec
 from fastapi import Depends, Path, Request
 from pydantic import BaseModel, ValidationError
 
-from llm_incident_manager.api.rest.bodies import json_object, read_body, require_json
+from llm_incident_manager.api.bodies import json_object, read_body, require_json
 from llm_incident_manager.api.rest.faults import faults_of
 from llm_incident_manager.api.rest.port import RestPort
 from llm_incident_manager.domain.events.tree import tree_faults

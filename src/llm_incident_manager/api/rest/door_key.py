@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from llm_incident_manager.api.rest.identity import LONGEST_KEY
+from llm_incident_manager.api.identity import LONGEST_KEY
 from llm_incident_manager.errors import Unauthenticated
 
 AUTHORIZATION = "authorization"

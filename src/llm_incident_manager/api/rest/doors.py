@@ -12,10 +12,10 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive as Receiving
 from starlette.types import Scope, Send
 
+from llm_incident_manager.api.bodies import ClientGone, header, read_body
+from llm_incident_manager.api.identity import request_facts
 from llm_incident_manager.api.problems import as_response, problem, problem_document, problem_headers, status_of
 from llm_incident_manager.api.rest import door_key
-from llm_incident_manager.api.rest.bodies import ClientGone, header, read_body
-from llm_incident_manager.api.rest.identity import request_facts
 from llm_incident_manager.api.rest.port import RestPort
 from llm_incident_manager.domain.vocabulary import Scope as KeyScope
 from llm_incident_manager.engine.caller import Caller

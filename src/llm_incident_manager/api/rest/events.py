@@ -4,10 +4,10 @@ import msgspec
 import structlog
 from starlette.types import Receive, Scope, Send
 
+from llm_incident_manager.api.bodies import ClientGone, read_body, require_json
+from llm_incident_manager.api.identity import identified
 from llm_incident_manager.api.problems import as_response, problem, problem_response
-from llm_incident_manager.api.rest.bodies import ClientGone, read_body, require_json
 from llm_incident_manager.api.rest.encode import encode
-from llm_incident_manager.api.rest.identity import identified
 from llm_incident_manager.api.rest.port import RestPort
 from llm_incident_manager.api.rest.requests import count_request
 from llm_incident_manager.domain.vocabulary import Scope as KeyScope

@@ -12,8 +12,8 @@ import structlog
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from llm_incident_manager.api.identity import LONGEST_KEY
 from llm_incident_manager.api.rest.events import PATH, Refusal, refusal_of, single_answer
-from llm_incident_manager.api.rest.identity import LONGEST_KEY
 from llm_incident_manager.api.rest.port import RestPort
 from llm_incident_manager.api.rest.requests import count_request
 from llm_incident_manager.engine.accept import Receipt

@@ -13,8 +13,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi import Request, Response
 
+from llm_incident_manager.api.identity import presented_key
 from llm_incident_manager.api.rest.asking import whole_body
-from llm_incident_manager.api.rest.identity import presented_key
 from llm_incident_manager.api.rest.port import RestPort
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.errors import Conflict, FieldFault, Invalid

@@ -3,8 +3,8 @@
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from llm_incident_manager.api.bodies import ClientGone
 from llm_incident_manager.api.problems import as_response, problem
-from llm_incident_manager.api.rest.bodies import ClientGone
 from llm_incident_manager.ids import new_id
 
 _log = structlog.get_logger("api")

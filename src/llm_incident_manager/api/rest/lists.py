@@ -1,13 +1,10 @@
-"""Parameters of lists: pages, spans of time, tags."""
+"""Parameters of lists and how they are written down; ``api/filters.py`` reads spans and tags."""
 
-import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import Query
 
-from llm_incident_manager.domain.events.tree import shown
 from llm_incident_manager.errors import FieldFault, Invalid
 
 DEFAULT_LIMIT = 50
@@ -39,31 +36,6 @@ End = Annotated[
 ]
 Words = Annotated[list[Annotated[str, Query(max_length=200)]] | None, Query()]
 
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_LOST_PLUS = re.compile(r"(T.*) (\d{2}:?\d{2})$")
-
-
-def span(start: str | None, end: str | None) -> tuple[datetime | None, datetime | None]:
-    """Return the instants that bound a span, the end excluded; raises Invalid naming the wrong one."""
-    faults: list[FieldFault] = []
-    since, until = _bound("start", start, faults), _bound("end", end, faults)
-    if faults:
-        raise Invalid("the span of time is wrong", faults, code="invalid_span")
-    return since, until
-
-
-def pairs(tags: Sequence[str] | None) -> tuple[tuple[str, str], ...]:
-    """Return ``tag=k:v`` as pairs; raises Invalid for one without a colon."""
-    wrong = [tag for tag in tags or () if ":" not in tag.strip(":")]
-    if wrong:
-        raise Invalid(
-            "a tag filter is wrong",
-            [FieldFault("tag", f"is {shown(tag)}; write it key:value, as in tag=region:eu") for tag in wrong],
-            code="invalid_tag",
-        )
-    split = [tag.partition(":") for tag in tags or ()]
-    return tuple((key, value) for key, _, value in split)
-
 
 def plain(**named: Any) -> None:
     """Raise Invalid where a parameter holds a NUL, which no value of ours does."""
@@ -81,24 +53,3 @@ def page(plural: str, found: tuple[Sequence[dict[str, Any]], str | None, int]) -
     """Return one page as every list answers it."""
     items, following, total = found
     return {plural: list(items), "next_cursor": following, "total": total}
-
-
-def _bound(name: str, written: str | None, faults: list[FieldFault]) -> datetime | None:
-    if written is None:
-        return None
-    text = _LOST_PLUS.sub(r"\1+\2", written.strip())
-    try:
-        if _DATE.fullmatch(text):
-            day = date.fromisoformat(text)
-            midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
-            return midnight + timedelta(days=1) if name == "end" and day < date.max else midnight
-        instant = datetime.fromisoformat(text)
-        if instant.tzinfo is None:
-            faults.append(FieldFault(name, f"is {shown(written)}; name its zone, as in 2027-01-04T09:00:00Z"))
-            return None
-        return instant.astimezone(UTC)
-    except (ValueError, OverflowError):
-        faults.append(
-            FieldFault(name, f"is {shown(written)}; write a date like 2027-01-04 or an instant with its zone")
-        )
-        return None

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from llm_incident_manager.api.identity import IdentifyPort
 from llm_incident_manager.clock import Clock
 from llm_incident_manager.domain.incidents.changes import RequestFacts
 from llm_incident_manager.engine.accept import BatchReceipt, Receipt
@@ -42,17 +43,6 @@ class IntakePort(Protocol):
     async def keep_refused(self, body: bytes, caller: Caller, source: str, refused: Invalid) -> None: ...
 
     def require_open(self, caller: Caller, source: str) -> None: ...
-
-
-class IdentifyPort(Protocol):
-    """From a key to whoever asks."""
-
-    def authenticate(self, key: str | None, tenant: str | None = None, *, request: RequestFacts = NO_FACTS) -> Caller:
-        """Return the caller; ``tenant`` is a platform key's ``X-Tenant``.
-
-        Raises Unauthenticated (no such key), NotFound (no such tenant, or not a platform key), Unavailable.
-        """
-        ...
 
 
 class ConfigurePort(Protocol):

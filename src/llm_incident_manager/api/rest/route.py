@@ -8,8 +8,8 @@ from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
+from llm_incident_manager.api.identity import identified
 from llm_incident_manager.api.rest.idempotency import RememberedAnswers
-from llm_incident_manager.api.rest.identity import identified
 from llm_incident_manager.errors import FieldFault, Invalid
 
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})

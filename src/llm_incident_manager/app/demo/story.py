@@ -62,7 +62,7 @@ async def _told(folder: Path, narrate: Narrate, pause_seconds: float, stay: bool
         "CONFIG_FILE": str(file),
         "HTTP_PORT": "0",
         "GRPC_PORT": "0",
-        "WS_PORT": "0",
+        "WS_PORT": "",
         "BOOTSTRAP_API_KEY": key,
     }
     server = Server(read_environment(environment), clock=clock)

@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter, Request, Response
 
+from llm_incident_manager.api.identity import from_loopback, identified
 from llm_incident_manager.api.rest.answers import answers, refusals
 from llm_incident_manager.api.rest.encode import answer
-from llm_incident_manager.api.rest.identity import from_loopback, identified
 from llm_incident_manager.api.rest.metrics import MEDIA_TYPE, Machine, exposition
 from llm_incident_manager.api.rest.models.operations import Health, Ready
 from llm_incident_manager.api.rest.port import RestPort

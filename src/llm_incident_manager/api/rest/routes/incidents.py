@@ -4,10 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from llm_incident_manager.api.filters import pairs, span
 from llm_incident_manager.api.rest.answers import LISTS, READS, WRITES, answers, takes
 from llm_incident_manager.api.rest.asking import Commanded, Id, Reader, Responder, etag, require_plain
 from llm_incident_manager.api.rest.encode import answer
-from llm_incident_manager.api.rest.lists import DEFAULT_LIMIT, Cursor, End, Limit, Start, Words, pairs, plain, span
+from llm_incident_manager.api.rest.lists import DEFAULT_LIMIT, Cursor, End, Limit, Start, Words, plain
 from llm_incident_manager.api.rest.models.incidents import Incident, IncidentEdited, IncidentGiven
 from llm_incident_manager.api.rest.models.stories import Incidents
 from llm_incident_manager.api.rest.route import ApiRoute

@@ -4,10 +4,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
+from llm_incident_manager.api.filters import span
 from llm_incident_manager.api.rest.answers import LISTS, READS, WRITES, answers, refusals, takes
 from llm_incident_manager.api.rest.asking import Admin, Id, Reader, require_plain
 from llm_incident_manager.api.rest.encode import answer
-from llm_incident_manager.api.rest.lists import DEFAULT_LIMIT, Cursor, End, Limit, Start, page, plain, span
+from llm_incident_manager.api.rest.lists import DEFAULT_LIMIT, Cursor, End, Limit, Start, page, plain
 from llm_incident_manager.api.rest.models import operations as models
 from llm_incident_manager.api.rest.route import ApiRoute
 

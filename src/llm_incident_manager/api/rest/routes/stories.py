@@ -4,10 +4,11 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
+from llm_incident_manager.api.filters import span
 from llm_incident_manager.api.rest.answers import LISTS, READS, answers
 from llm_incident_manager.api.rest.asking import Id, Reader, require_plain
 from llm_incident_manager.api.rest.encode import answer
-from llm_incident_manager.api.rest.lists import DEFAULT_LIMIT, Cursor, End, Limit, Start, span
+from llm_incident_manager.api.rest.lists import DEFAULT_LIMIT, Cursor, End, Limit, Start
 from llm_incident_manager.api.rest.models.stories import (
     Events,
     Explanation,
