@@ -349,8 +349,8 @@ class Simulation:
         for event in self.sent:
             if not event.receipts:
                 await self._send(event)
-        # Claims of processes that are gone end with their lease; whoever met another's probe looks again a bit later.
-        for seconds in (0, 40, 70, 70, 5):
+        # Claims of processes that are gone end with their lease; whoever met another's probe comes again within 30 s.
+        for seconds in (0, 40, 70, 70, 35):
             self.clock.advance(timedelta(seconds=seconds))
             await self._settle()
 
