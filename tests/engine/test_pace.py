@@ -10,13 +10,15 @@ MICROSECOND = 1e-6
 class Stream:
     """Events that come in at a rate and cost triage so much each; nothing is worked off."""
 
-    def __init__(self, per_second: float, cost_microseconds: float, busy_share: float) -> None:
+    def __init__(self, per_second: float, cost_microseconds: float, busy_share: float, in_a_commit: float = 40) -> None:
         self.now = 100.0
         self.lag = 0.0
         self._rate = per_second
-        self._accepted = self._busy = 0.0
-        self._share = busy_share
-        self.pace = RepeatPace(lambda: int(self._accepted), lambda: self.lag, lambda: self._busy)
+        self._accepted = self._commits = self._busy = 0.0
+        self._share, self._in_a_commit = busy_share, in_a_commit
+        self.pace = RepeatPace(
+            lambda: int(self._accepted), lambda: int(self._commits), lambda: self.lag, lambda: self._busy
+        )
         self.pace.due(self.now)
         for _ in range(50):
             self.pace.took(cost_microseconds * MICROSECOND * 400, 400)
@@ -26,13 +28,14 @@ class Stream:
         self.now += seconds
         self.lag += seconds
         self._accepted += self._rate * seconds
+        self._commits += self._rate * seconds / self._in_a_commit
         self._busy += self._share * seconds
         return self.pace.due(self.now)
 
 
 @pytest.mark.requirement("ING-08")
 def test_at_three_thousand_a_second_repeats_are_due_twice_a_second() -> None:
-    stream = Stream(3_000, 60, 0.4)
+    stream = Stream(3_000, 60, 0.5, in_a_commit=2)
     assert stream.goes_on(0.3)
     stream.pace.flushed(stream.now)
     assert not stream.goes_on(REPEAT_FLUSH_SECONDS * 0.9)

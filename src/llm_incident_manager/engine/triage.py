@@ -45,6 +45,8 @@ class TriageJournal(Protocol):
     @property
     def accepted(self) -> int: ...
     @property
+    def syncs(self) -> int: ...
+    @property
     def damaged(self) -> list[Damage]: ...
 
 
@@ -79,7 +81,7 @@ class Triage:
         self._enrich = enrich
         self._decoded = decoded if decoded is not None else {}
         self._busy_seconds = busy_seconds
-        self._pace = RepeatPace(lambda: journal.accepted, journal.lag_seconds, busy_seconds)
+        self._pace = RepeatPace(lambda: journal.accepted, lambda: journal.syncs, journal.lag_seconds, busy_seconds)
 
     def takes_repeats(self) -> bool:
         """Whether the next batch may hold repeats."""
