@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from llm_incident_manager.api.rest.fast_protocol import FastProtocol
+from llm_incident_manager.api.rest.fast_protocol import Answers, FastProtocol
 from llm_incident_manager.app.http_server import HttpServer, bind
 from tests.api.app import PLATFORM_KEY, Api, a_document, opened
 from tests.api.raw_http import RawAnswer, RawConnection, request
@@ -61,7 +61,7 @@ async def door(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         await api.story.house.warm()
         Watched.answered = 0
         listener = bind("127.0.0.1", 0)
-        protocol = partial(Watched, api.port) if request.param == "short cut" else "httptools"
+        protocol = partial(Watched, api.port, Answers()) if request.param == "short cut" else "httptools"
         server = HttpServer(api.app, listener, protocol=protocol)
         await server.start()
         yield Door(api, listener.getsockname()[1], request.param)

@@ -52,6 +52,15 @@ def test_in_a_burst_repeats_rest_until_the_oldest_has_waited_its_time() -> None:
     assert stream.lag >= REST_SECONDS
 
 
+def test_in_a_burst_accepting_has_as_much_time_as_a_batch_took() -> None:
+    stream = Stream(20_000, 20, 0.9)
+    while not stream.goes_on(0.3):
+        pass
+    stream.pace.worked(stream.now, 0.1)
+    assert not stream.goes_on(0.05)
+    assert stream.goes_on(0.06)
+
+
 def test_after_the_burst_they_are_due_at_once() -> None:
     stream = Stream(20_000, 20, 0.9)
     assert not stream.goes_on(0.5)

@@ -87,7 +87,8 @@ class Loops:
 
     async def _triage(self) -> int:
         # Between two flushes of repeats only openings wake it: else a storm would keep it spinning.
-        await self._house.journal.wait(0.2, repeats=self._house.triage.takes_repeats())
+        due = self._house.triage.takes_repeats()
+        await self._house.journal.wait(0.2 if due else 0.05, repeats=due)
         done = await self._house.triage.run_once()
         if done:
             self.poke()

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 import uvicorn
 
-from llm_incident_manager.api.rest.fast_protocol import PROVEN_UVICORN, FastProtocol, proven_here
+from llm_incident_manager.api.rest.fast_protocol import PROVEN_UVICORN, Answers, FastProtocol, proven_here
 from llm_incident_manager.api.websocket.paths import EVENTS
 from llm_incident_manager.api.websocket.port import WebSocketLimits
 from llm_incident_manager.api.websocket.protocol import WebSocketProtocol
@@ -191,7 +191,7 @@ class Server:
         )
         front = asgi_app(self.apis, self.house)
         assert self._listener is not None
-        protocol = partial(FastProtocol, self.apis.rest) if self._takes_short_cut() else "httptools"
+        protocol = partial(FastProtocol, self.apis.rest, Answers()) if self._takes_short_cut() else "httptools"
         self._servers = [serving(front, self._listener, protocol=protocol)]
         if self._ws_listener is not None:
             self._servers.append(serving(WebSocketsOnly(front, self.apis.websockets), self._ws_listener))

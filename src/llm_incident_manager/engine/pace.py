@@ -13,7 +13,7 @@ CROWD = 6
 FULL_SHARE = 0.5
 """When accepting a crowd, and working it off, would together take more than this share of the time, accepting goes
 first: there is one interpreter."""
-WORTH_SHARE = 0.1
+WORTH_SHARE = 0.03
 """Below this share of the time what comes in costs triage too little to rest for."""
 LOOK_SECONDS = 0.25
 SECONDS_EACH_AT_MOST = 0.0005
@@ -48,16 +48,22 @@ class RepeatPace:
         self._was_busy = 0.0
         self._seconds_each = 0.0
         self._is_crowded = False
+        self._paused_until = float("-inf")
 
     def due(self, now: float) -> bool:
         """Whether repeats may be taken; ``now`` is in seconds on a clock that never goes back."""
-        if now - self._flushed < REPEAT_FLUSH_SECONDS:
+        if now - self._flushed < REPEAT_FLUSH_SECONDS or now < self._paused_until:
             return False
         return not self._crowded(now) or self._lag_seconds() >= REST_SECONDS
 
     def flushed(self, now: float) -> None:
         """Everything that was waiting has been taken."""
         self._flushed = now
+
+    def worked(self, now: float, seconds: float) -> None:
+        """A batch took so long and left some waiting: in a burst, accepting has as much time before the next one."""
+        if self._is_crowded:
+            self._paused_until = now + seconds
 
     def took(self, seconds: float, number: int) -> None:
         """A batch of ``number`` repeats kept its thread at work for so long."""

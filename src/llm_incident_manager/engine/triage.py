@@ -108,7 +108,10 @@ class Triage:
             raise
         finally:
             self._journal.clear_in_work([entry.position for entry in entries])
-        seconds = self._clock.monotonic() - started
+        ended = self._clock.monotonic()
+        seconds = ended - started
+        if repeats and len(entries) == most:
+            self._pace.worked(ended, seconds)
         self._telemetry.observe("worker_processing_duration_seconds", None, seconds)
         return len(entries)
 

@@ -3,6 +3,7 @@
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from llm_incident_manager.errors import Unavailable
@@ -11,6 +12,11 @@ from llm_incident_manager.journal.record import Position, Record
 GATHER_SECONDS = 0.002
 """So long at most callers are gathered while each look at the sockets finds some more of them."""
 GATHER_MOST = 256
+
+CROWD = 8
+QUICK_SECONDS = 0.002
+"""A crowd is committed in the loop itself while commits are so quick: handing it to the thread and back takes longer,
+because both then fight for the interpreter at every socket that is read."""
 
 Answer = Callable[[list[Position] | Unavailable], None]
 """Called in the event loop's thread: the places, all durable, or why none of the records counts."""
@@ -40,16 +46,22 @@ class GroupCommit:
         self,
         commit: Callable[[Sequence[bytes], Sequence[Record]], list[Position]],
         idle_step: Callable[[], float | None],
+        watch: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """``commit`` raises ``Unavailable``; ``idle_step`` runs before each wait and says how long it may last."""
+        """``commit`` raises ``Unavailable``; ``idle_step`` runs before each wait and says how long it may last.
+
+        ``watch`` tells seconds: how long commits take.
+        """
         self._commit = commit
         self._idle_step = idle_step
+        self._watch = watch
         self._gathering = Group()
         self._committing: Group | None = None
         self._ringing = False
         self._gathered = 0
         self._since = 0.0
         self._stopping = False
+        self._commit_seconds = QUICK_SECONDS * 2
         self._doorbell: queue.SimpleQueue[Group | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -91,6 +103,10 @@ class GroupCommit:
                 loop.call_soon(self._ring)
                 return
         self._ringing, self._gathered = False, 0
+        if gathered >= CROWD and self._commit_seconds < QUICK_SECONDS:
+            self._gathering = Group()
+            _answer_all(group.tickets, self._committed(group))
+            return
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
             self._thread.start()
@@ -110,12 +126,17 @@ class GroupCommit:
                 self._committing = None
 
     def _committed(self, group: Group) -> list[Position] | Unavailable:
+        began = self._watch()
         try:
             return self._commit(group.payloads, group.records)
         except Unavailable as error:
             return error
         except Exception as error:  # a border: whatever goes wrong, nobody may wait for ever
             return Unavailable(f"the journal failed: {error!r}", code="journal_unwritable")
+        finally:
+            took = self._watch() - began
+            # One slow commit is enough to leave it to the thread; quick ones win the loop back little by little.
+            self._commit_seconds = max(took, self._commit_seconds + (took - self._commit_seconds) * 0.1)
 
     def _finished(self, group: Group, answer: list[Position] | Unavailable) -> None:
         if self._committing is group:

@@ -66,12 +66,37 @@ class _InFlight:
         """Nobody waits for more of the body: it is complete."""
 
 
+class Answers:
+    """What one turn of the loop answers, written at its end, one after another without a pause.
+
+    A client that is woken by each single answer falls asleep again before the next one, and waking somebody costs more
+    than writing to him. One instance serves all connections of a loop.
+    """
+
+    __slots__ = ("_written",)
+
+    def __init__(self) -> None:
+        self._written: list[tuple[asyncio.Transport, bytes]] = []
+
+    def add(self, transport: asyncio.Transport, content: bytes, loop: asyncio.AbstractEventLoop) -> None:
+        """Have ``content`` written in this turn."""
+        if not self._written:
+            loop.call_soon(self._write)
+        self._written.append((transport, content))
+
+    def _write(self) -> None:
+        written, self._written = self._written, []
+        for transport, content in written:
+            transport.write(content)
+
+
 class FastProtocol(HttpToolsProtocol):
     """uvicorn's protocol for one connection, with a short cut for plain events."""
 
-    def __init__(self, port: RestPort, **given: Any) -> None:
+    def __init__(self, port: RestPort, answers: Answers, **given: Any) -> None:
         super().__init__(**given)
         self._port = port
+        self._answers = answers
         self._held = False
         self._pieces: list[bytes] = []
         self._in_flight = _InFlight()
@@ -206,8 +231,10 @@ class FastProtocol(HttpToolsProtocol):
             if not under_way.keep_alive:
                 head.append(b"connection: close\r\n")
             head.append(b"content-type: %b\r\ncontent-length: %d\r\n\r\n%b" % (media_type, len(content), content))
-            self.transport.write(b"".join(head))
-            if not under_way.keep_alive:
+            if under_way.keep_alive:
+                self._answers.add(self.transport, b"".join(head), self.loop)
+            else:
+                self.transport.write(b"".join(head))
                 self.transport.close()
         now = self._port.clock.monotonic()
         self._complete(now)
