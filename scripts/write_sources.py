@@ -54,6 +54,9 @@ sources:
       severity: {blocker: P0}          # words of its own
 ```
 
+**A tool that never says that it is over** (LangSmith, LiteLLM, logs) can be given `quiet_seconds`: an incident of that
+source that got no event for so long is resolved, and its notes say why. Without it people resolve.
+
 A tool without a signature of its own can use ours, `X-Incident-Signature: t=<unix>,v1=<hex HMAC-SHA256 of "t.body">`;
 `signature_header` names another header. What cannot be read is answered with what is wrong, and kept as a dead letter.
 """

@@ -91,7 +91,7 @@ class House:
             decoded=self.intake.decoded,
             busy_seconds=busy_seconds,
         )
-        self.timers = Timers(store, self.context, clock, self.telemetry)
+        self.timers = Timers(store, self.context, clock, self.telemetry, self.committed)
         self.deliver = Deliver(
             store,
             self.context,

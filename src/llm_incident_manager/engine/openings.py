@@ -26,7 +26,13 @@ def classified(events: Sequence[Event], context: Context) -> Classification:
 
 
 def opening(
-    event: Event, classification: Classification, *, tenant: str, incident_id: str, links: tuple[Link, ...] = ()
+    event: Event,
+    classification: Classification,
+    *,
+    tenant: str,
+    incident_id: str,
+    links: tuple[Link, ...] = (),
+    quiet_seconds: int | None = None,
 ) -> IncidentOpened:
     """Return the change that opens an incident for ``event``."""
     return IncidentOpened(
@@ -52,6 +58,7 @@ def opening(
         metadata=_metadata(event),
         classification=classification,
         links=links,
+        quiet_seconds=quiet_seconds,
     )
 
 

@@ -1,6 +1,6 @@
 """⑤ Nobody acts: due timers become commands that look whether their cause still holds (RTE-05 to RTE-07)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import structlog
@@ -10,6 +10,7 @@ from llm_incident_manager.domain.escalation.moves import acts, advance, wanted_t
 from llm_incident_manager.domain.escalation.timer import Timer, TimerKind
 from llm_incident_manager.domain.incidents import decide
 from llm_incident_manager.domain.incidents.changes import Change, SlaBreached, StatusChanged
+from llm_incident_manager.domain.incidents.decide import ResolutionGiven
 from llm_incident_manager.domain.incidents.evolve import applied
 from llm_incident_manager.domain.incidents.incident import SYSTEM, Incident
 from llm_incident_manager.domain.incidents.ladder import StepKind
@@ -41,6 +42,8 @@ def decide_due(incident: Incident, timer: Timer, context: Context, *, at: dateti
             return changes
         case TimerKind.SNOOZE:
             return changes + decide.snooze(incident, until=None, at=at)
+        case TimerKind.QUIET:
+            return changes + _quiet(incident)
         case _:
             return changes + _climb(incident, context, at=at)
 
@@ -62,14 +65,29 @@ def _climb(incident: Incident, context: Context, *, at: datetime) -> list[Change
     return changes + told_step(after, plan, moved, step, moment, kind=NotificationType.ESCALATED, reason=reason)
 
 
+def _quiet(incident: Incident) -> list[Change]:
+    """Return the end of an incident whose source never says that it is over."""
+    minutes = (incident.quiet_seconds or 0) / 60
+    notes = f"Nothing more came from {incident.source} for {minutes:g} minutes."
+    return decide.resolve(incident, by=SYSTEM, given=ResolutionGiven(resolution_notes=notes), walk=True)
+
+
 class Timers:
     """Fires what is due; the loop that repeats :meth:`run_due` lives in app."""
 
-    def __init__(self, store: Store, contexts: Contexts, clock: Clock, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        store: Store,
+        contexts: Contexts,
+        clock: Clock,
+        telemetry: Telemetry,
+        committed: Callable[[Incident], None] = lambda _: None,
+    ) -> None:
         self._store = store
         self._contexts = contexts
         self._clock = clock
         self._telemetry = telemetry
+        self._committed = committed
 
     async def run_due(self, limit: int = 100) -> int:
         """Claim and fire up to ``limit`` due timers; returns how many were claimed."""
@@ -84,9 +102,11 @@ class Timers:
         """Do what a claimed timer asks for, if its cause still holds; a fault is logged and leaves the others alone."""
         context = self._contexts(timer.tenant)
         fired: list[Change] = []
+        ended: list[Incident] = []
 
         def work(tx: Transaction) -> None:
             fired.clear()
+            ended.clear()
             try:
                 incident = tx.incidents.get(timer.incident_id)
             except NotFound:
@@ -97,8 +117,9 @@ class Timers:
                 # Not deleted: another timer of this kind may stand in its place by now.
                 tx.timers.replace(incident.id, wanted_timers(incident))
                 return
-            commit(tx, incident, changes, by=SYSTEM, context=context)
+            after = commit(tx, incident, changes, by=SYSTEM, context=context)
             fired.extend(changes)
+            ended.extend([] if after.is_open else [after])
 
         try:
             await self._store.transact(timer.tenant, work)
@@ -110,6 +131,8 @@ class Timers:
             # One incident's fault must not keep the timers behind it from firing.
             log.exception("timer_failed", incident_id=timer.incident_id, kind=timer.kind)
             return
+        for incident in ended:
+            self._committed(incident)
         self._observe(timer, fired)
 
     def _observe(self, timer: Timer, changes: Sequence[Change]) -> None:

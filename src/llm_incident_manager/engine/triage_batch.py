@@ -160,7 +160,9 @@ def _open(tx: Transaction, items: Sequence[Item], context: Context, reserve: Res
     # What arrived together is judged together: the worst decides, so that nobody is paged twice for one storm.
     worst = classified([item.event for item in items], context)
     links = links_of(event, last=last, parent=_parent(tx, event))
-    change = opening(event, worst, tenant=tx.tenant, incident_id=reserved, links=links)
+    source = context.settings.sources.get(event.source)
+    quiet = source.quiet_seconds if source is not None else None
+    change = opening(event, worst, tenant=tx.tenant, incident_id=reserved, links=links, quiet_seconds=quiet)
     more = joining(None, [item.event for item in items[1:]], context)
     at = starts_at(event.received_at, tx.now)
     return prepare_opening([change, *more], by=integration(event.source), at=at, context=context)

@@ -8,13 +8,22 @@ from importlib.metadata import EntryPoint, entry_points
 
 from llm_incident_manager.errors import Invalid
 from llm_incident_manager.sources import (
+    cloudevents,
     core_bundle,
+    datadog,
     edge_agent,
     governance,
+    incidentio,
+    langfuse,
+    langsmith,
+    litellm,
     native,
     observatory,
+    otlp,
     sentinel,
+    sentry,
     shield,
+    slack,
     statuspage,
 )
 from llm_incident_manager.sources.spec import SourceSpec
@@ -28,6 +37,15 @@ BUILT_IN = (
     governance.SPEC,
     observatory.SPEC,
     core_bundle.SPEC,
+    cloudevents.SPEC,
+    otlp.SPEC,
+    slack.SPEC,
+    litellm.SPEC,
+    datadog.SPEC,
+    sentry.SPEC,
+    langfuse.SPEC,
+    langsmith.SPEC,
+    incidentio.SPEC,
 )
 ENTRY_POINT_GROUP = "llm_incident_manager.sources"
 

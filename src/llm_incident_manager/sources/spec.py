@@ -99,6 +99,8 @@ Answering = Callable[[SourceRequest, Sent, Sequence[Outcome]], Answer]
 """Called once everything is durable and done; one outcome per step, in order."""
 Refusing = Callable[[IncidentManagerError, int], Answer]
 """Returns the sender's own shape of an error; the status is the one to use unless the sender wants another."""
+RefusingIn = Callable[[IncidentManagerError, int, Mapping[str, str]], Answer]
+"""The same, for senders whose errors must be of the content type of their request: it is given the headers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +115,7 @@ class SourceSpec:
         read: the translation.
         answer: the answer to what was taken in; None: 202 with the receipt, as ``POST /api/v1/events``.
         refuse: the answer to an error; None: a problem document.
+        refuse_in: the same where it depends on the request's headers.
         doors: paths beside ``/api/v1/sources/{name}``.
         key_members: members of a JSON body, at its top, that carry the key (``routing_key``).
         key_headers: headers beside ``Authorization`` and ``X-API-Key`` that carry it, in lower case.
@@ -130,6 +133,7 @@ class SourceSpec:
     examples: tuple[Example, ...]
     answer: Answering | None = None
     refuse: Refusing | None = None
+    refuse_in: RefusingIn | None = None
     doors: tuple[Door, ...] = ()
     key_members: tuple[str, ...] = ()
     key_headers: tuple[str, ...] = ()

@@ -116,12 +116,15 @@ def as_events(history: StatuspageHistory, *, start: datetime, speed: float = 1.0
 def read(request: SourceRequest, settings: SourceSettings | None) -> Sent:
     """Return one event per incident, for the state it is in: from the incidents document, or a webhook's one incident.
 
-    Each state of an incident has its own event id, so that what is sent again counts once.
+    Each state of an incident has its own event id, so that what is sent again counts once. A component's update brings
+    nothing: what is wrong with it is told as an incident.
 
     Raises:
         Invalid: as :func:`read_history`, or with the fault of the webhook's incident.
     """
     document = parse(request.body)
+    if isinstance(document, Mapping) and "component_update" in document and "incident" not in document:
+        return Sent()
     single = isinstance(document, Mapping) and isinstance(document.get("incident"), Mapping)
     if single:
         document = {"page": document.get("page"), "incidents": [document["incident"]]}
@@ -303,6 +306,12 @@ SPEC = SourceSpec(
             body='{"page": {"id": "acme"}, "incident": {"id": "i-1", "name": "Elevated errors", "impact": "major", '
             '"status": "resolved", "created_at": "2026-10-31T10:30:00Z", "resolved_at": "2026-10-31T11:30:00Z", '
             '"incident_updates": []}}',
+            opens=0,
+        ),
+        Example(
+            title="a component",
+            body='{"page": {"id": "acme"}, "component_update": {"new_status": "degraded_performance", "old_status": '
+            '"operational"}, "component": {"id": "c-1", "name": "API", "status": "degraded_performance"}}',
             opens=0,
         ),
     ),

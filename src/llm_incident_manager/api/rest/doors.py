@@ -53,7 +53,7 @@ class SourceDoor:
         except ClientGone:
             return
         except IncidentManagerError as error:
-            answer = refusal(spec, error)
+            answer = refusal(spec, error, _headers(scope))
         except Exception as fault:
             # Here and not further out: the path may hold the key, so it must not reach the log.
             fault_id = new_id("err")
@@ -109,7 +109,7 @@ class SourceDoor:
         try:
             sent, outcomes = await self._receive.take(chosen, request, caller, key=key)
         except IncidentManagerError as error:
-            return refusal(chosen.spec, error)
+            return refusal(chosen.spec, error, request.headers)
         return (chosen.spec.answer or receipt_answer)(request, sent, outcomes)
 
     def _public(
@@ -159,12 +159,14 @@ def door_routes(port: RestPort, specs: Mapping[str, SourceSpec]) -> list[BaseRou
     return routes
 
 
-def refusal(spec: SourceSpec | None, error: IncidentManagerError) -> Answer:
+def refusal(spec: SourceSpec | None, error: IncidentManagerError, headers: Mapping[str, str]) -> Answer:
     """Return the answer to an error, in the sender's shape, with the status that this sender understands as "later"."""
     status = status_of(error)
     if spec is not None and spec.overloaded is not None and isinstance(error, RateLimited | Unavailable):
         status = spec.overloaded
-    if spec is not None and spec.refuse is not None:
+    if spec is not None and spec.refuse_in is not None:
+        answer = spec.refuse_in(error, status, headers)
+    elif spec is not None and spec.refuse is not None:
         answer = spec.refuse(error, status)
     else:
         made = as_response(problem_document(error) | {"status": status})

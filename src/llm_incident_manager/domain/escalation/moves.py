@@ -146,7 +146,16 @@ def wanted_timers(incident: Incident) -> tuple[Timer, ...]:
         want(TimerKind.SLA_ACKNOWLEDGMENT, 1, sla.acknowledgment_deadline)
     if sla.resolution_deadline is not None and not sla.resolution_breached:
         want(TimerKind.SLA_RESOLUTION, 1, sla.resolution_deadline)
+    if incident.quiet_seconds is not None:
+        want(TimerKind.QUIET, 1, _quiet_at(incident, incident.quiet_seconds))
     return tuple(timers)
+
+
+def _quiet_at(incident: Incident, seconds: int) -> datetime:
+    """Return when it was quiet for long enough, in whole minutes: a storm must not move a timer with every event."""
+    since = max(incident.last_event_at or incident.created_at, incident.times.open_since or incident.created_at)
+    due = since + timedelta(seconds=seconds, minutes=1) - timedelta(microseconds=1)
+    return due.replace(second=0, microsecond=0)
 
 
 def _pending(ladder: Ladder, plan: Plan, status: Status) -> int | None:

@@ -17,6 +17,8 @@ class TimerKind(StrEnum):
     SLA_ACKNOWLEDGMENT = "sla_acknowledgment"
     SLA_RESOLUTION = "sla_resolution"
     SNOOZE = "snooze"
+    QUIET = "quiet"
+    """Nothing more came from a source that never says when it is over."""
 
 
 class Timer(msgspec.Struct, frozen=True, kw_only=True):

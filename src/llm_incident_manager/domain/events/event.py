@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from llm_incident_manager.domain.events.field_mapping import FieldMapping
+from llm_incident_manager.domain.events.log_rules import LogRule
 from llm_incident_manager.domain.vocabulary import Category, Environment, Severity
 
 
@@ -71,8 +72,9 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     ``plugin`` names the translation that reads what this source sends, where it is not called like the source.
     ``signing_secret`` is the sender's HMAC key, ``signature_header`` (lower case) where its signature stands if not in
     the vendor's usual header. ``allow_ips`` are networks; nobody else may send for the source. None: anybody may.
-    ``mapping`` says how its JSON becomes events, where no plugin knows.
     ``redact`` names what is taken out before anything is kept (``domain.events.redact.KINDS``).
+    ``quiet_seconds`` without an event end its incidents, where it never says itself that they are over. ``log_rules``
+    say which of its log records become events. ``mapping`` says how its JSON becomes events, where no plugin knows.
     """
 
     name: str
@@ -86,6 +88,8 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     signing_secret: str | None = None
     signature_header: str | None = None
     allow_ips: tuple[str, ...] = ()
+    quiet_seconds: int | None = None
+    log_rules: tuple[LogRule, ...] = ()
     mapping: FieldMapping | None = None
     redact: tuple[str, ...] = ()
     extra: dict[str, Any] = msgspec.field(default_factory=dict)

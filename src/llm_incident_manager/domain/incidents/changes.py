@@ -43,6 +43,7 @@ class IncidentOpened(_Change, frozen=True, kw_only=True, tag="incident_opened", 
     classification: Classification | None = None
     links: tuple[Link, ...] = ()
     imported: bool = False
+    quiet_seconds: int | None = None
 
 
 class Routed(_Change, frozen=True, kw_only=True, tag="routed", omit_defaults=True):

@@ -101,6 +101,7 @@ def _opened(change: IncidentOpened, at: datetime) -> Incident:
         links=change.links,
         last_event_at=change.accepted_at,
         imported=change.imported,
+        quiet_seconds=change.quiet_seconds,
     )
 
 

@@ -87,7 +87,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """Specification §5.2, and what the ladder needs. All instants are aware and in UTC.
 
     ``version`` is the number of the last change set (the lock); ``revision`` counts only those that people would see
-    as a new state: storms and delivery receipts leave it out, and it is what the ETag shows.
+    as a new state: storms and delivery receipts leave it out, and it is what the ETag shows. ``quiet_seconds`` without
+    an event end it; None: its source says itself when it is over.
     """
 
     id: str
@@ -131,6 +132,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     routing: RoutingReason = RoutingReason()
     event_count: int = 1
     last_event_at: datetime | None = None
+    quiet_seconds: int | None = None
     imported: bool = False
 
     @property

@@ -12,6 +12,7 @@ from llm_incident_manager.engine.documents.contacts import address_fault
 from llm_incident_manager.engine.documents.findings import Findings, quoted
 from llm_incident_manager.engine.documents.kinds import Kind
 from llm_incident_manager.engine.documents.known import Known
+from llm_incident_manager.engine.documents.log_rules import parse_log_rules
 from llm_incident_manager.engine.documents.part import Part
 from llm_incident_manager.engine.documents.people import read_id
 from llm_incident_manager.engine.documents.source_mapping import parse_mapping
@@ -65,6 +66,8 @@ def parse_source(document: dict[str, Any], known: Known, findings: Findings) -> 
         signing_secret=_signing_secret(part),
         signature_header=part.text("signature_header").lower() or None,
         allow_ips=_networks(part),
+        quiet_seconds=part.whole("quiet_seconds", low=60, high=30 * 86_400, unit="seconds"),
+        log_rules=parse_log_rules(part),
         mapping=fields,
         redact=_redact(part),
         extra=extra,

@@ -191,6 +191,12 @@ class SourceDocument(Request):
         default=None, description="What is taken out of its events before anything is kept."
     )
     allow_ips: list[str] | str | None = Field(default=None, description="Networks; others are 403.")
+    quiet_seconds: Annotated[int, Field(ge=60, le=2_592_000)] | None = Field(
+        default=None, description="Its incidents end when nothing more came for so long: for what never says so itself."
+    )
+    log_rules: list[Free] | None = Field(
+        default=None, description="Which log records become events: `{min_severity, attributes, body}`."
+    )
 
 
 class Configured(Answer):
