@@ -69,7 +69,7 @@ def page() -> str:
 
 
 def _section(spec: SourceSpec) -> str:
-    paths = [f"`{method} {door.path}`" for door in spec.doors for method in door.methods]
+    paths = [f"`{method} {door.path.replace(':path', '')}`" for door in spec.doors for method in door.methods]
     facts = ["Path: " + ", ".join([f"`POST /api/v1/sources/{spec.name}`", *paths]) + "."]
     if spec.key_members:
         facts.append("Key also as " + ", ".join(f"`{name}`" for name in spec.key_members) + " in the body.")

@@ -113,6 +113,7 @@ async def opened(
         port = RestPort(
             intake=house.intake,
             acts=house.source_acts,
+            heartbeats=house.heartbeats,
             identify=identify,
             query=Query(story.store, house.context, house.untriaged, story.clock),
             respond=house.respond,

@@ -11,9 +11,11 @@ import zlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import httpx2
 import pytest
+from starlette.routing import compile_path
 
 from llm_incident_manager.domain.events.document import MAX_BATCH, written
 from llm_incident_manager.domain.events.normalise import accept_document
@@ -55,6 +57,27 @@ async def sent(api: Api, spec: SourceSpec, example: Example, key: str, body: byt
     return await client.request(example.method, filled(path, key), content=content, headers=headers)
 
 
+def asked(spec: SourceSpec, example: Example, body: bytes) -> SourceRequest:
+    """Return the request as the door hands it to the plugin: the path is the door's own, its segments are params."""
+    path, _, query = (example.path or "").partition("?")
+    params: dict[str, str] = {}
+    for door in spec.doors:
+        found = compile_path(door.path)[0].match(path)
+        if found is not None and example.method in door.methods:
+            path, params = door.path, {name: each for name, each in found.groupdict().items() if name != "key"}
+            break
+    return SourceRequest(
+        source=spec.name,
+        body=body,
+        received_at=NOW,
+        method=example.method,
+        path=path,
+        params=params,
+        query=dict(parse_qsl(query)),
+        headers={name.lower(): value for name, value in example.headers.items()},
+    )
+
+
 async def counts(api: Api) -> tuple[int, int]:
     """How many incidents are open, and how many events were counted in all."""
     page = await api.story.store.read("default", lambda tx: tx.incidents.search(IncidentFilter(limit=200)))
@@ -68,7 +91,7 @@ def test_every_source_describes_itself(spec: SourceSpec) -> None:
     assert "{url}" in spec.setup
     assert spec.title
     assert spec.description.endswith(".")
-    assert spec.overloaded in (None, 429, 503)
+    assert spec.overloaded in (None, 403, 429, 503)
 
 
 @pytest.mark.requirement("ING-05", "ING-08")
@@ -86,7 +109,8 @@ async def test_an_example_is_taken_in_and_a_repeat_changes_no_count(api: Api, sp
         again = await sent(api, spec, example, key)
         assert again.status_code == example.status, again.text
         await api.story.fast_forward(seconds=2)
-    assert await counts(api) == before
+    after = await counts(api)
+    assert after == before or (example.repeats_count and after[0] == before[0])
     letters = await api.client.get("/api/v1/dead_letters")
     assert letters.json()["total"] == 0, letters.text
     api.story.pages.clear()
@@ -141,14 +165,7 @@ def test_reading_is_pure_and_raises_nothing_but_invalid(spec: SourceSpec, number
     example = spec.examples[number]
     seed = zlib.crc32(f"{spec.name}-{number}".encode())
     for _, body in zip(range(READ_MUTANTS), mutants(example.body.encode(), random.Random(seed)), strict=False):
-        request = SourceRequest(
-            source=spec.name,
-            body=body,
-            received_at=NOW,
-            method=example.method,
-            path=example.path or "",
-            headers={name.lower(): value for name, value in example.headers.items()},
-        )
+        request = asked(spec, example, body)
         try:
             found, again = spec.read(request, None), spec.read(request, None)
         except Invalid:
@@ -174,15 +191,7 @@ async def test_what_cannot_be_read_is_refused_and_kept(api: Api, spec: SourceSpe
 def test_its_events_need_no_second_reading(spec: SourceSpec, number: int) -> None:
     """What a translation makes is of the exact types, so that the journal's replay reads it the fast way."""
     example = spec.examples[number]
-    request = SourceRequest(
-        source=spec.name,
-        body=example.body.encode(),
-        received_at=NOW,
-        method=example.method,
-        path=example.path or "",
-        headers={name.lower(): value for name, value in example.headers.items()},
-    )
-    for step in spec.read(request, None).steps:
+    for step in spec.read(asked(spec, example, example.body.encode()), None).steps:
         if not isinstance(step, Act):
             item = step if isinstance(step, bytes) else written(dict(step))
             event = accept_document(item, tenant="t", received_at=NOW)

@@ -67,6 +67,7 @@ class Apis:
         self.rest = RestPort(
             intake=house.intake,
             acts=house.source_acts,
+            heartbeats=house.heartbeats,
             identify=self.identify,
             query=self.query,
             respond=house.respond,

@@ -15,6 +15,7 @@ from llm_incident_manager.domain.oncall.schedule import on_call
 from llm_incident_manager.engine.accept import Intake
 from llm_incident_manager.engine.context import Context
 from llm_incident_manager.engine.deliver import Deliver, Render, Sender
+from llm_incident_manager.engine.heartbeats import Heartbeats
 from llm_incident_manager.engine.memory import OpenFingerprints, SeenEvents
 from llm_incident_manager.engine.ports import Store
 from llm_incident_manager.engine.relay import Relay
@@ -101,6 +102,7 @@ class House:
             telemetry=self.telemetry,
             jitter=jitter,
         )
+        self.heartbeats = Heartbeats(store, self.intake, clock)
         self.relay = Relay(store, bus)
         self.respond = Respond(store, self.context, self.untriaged, self.ids, self.committed)
         self.source_acts = SourceActs(store, self.context, self.untriaged, self.open_fingerprints, self.committed)

@@ -30,6 +30,7 @@ class Housekeeping:
         """Return (name, seconds between two runs, the step)."""
         return [
             ("refresh", 1.0, self._refresh),
+            ("heartbeats", 1.0, self._house.heartbeats.run_due),
             ("totals", 15.0, self._apis.report.refresh_totals),
             ("last-use", 30.0, self._apis.identify.flush_last_use),
             ("dead-letters", 30.0, self._retries.retry_due),

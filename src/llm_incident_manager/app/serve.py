@@ -142,8 +142,8 @@ class Server:
             enrich=_enrichment(),
             busy_seconds=time.thread_time,
         )
-        waiting.recall(self.house)
         await self.house.recall()
+        waiting.recall(self.house)
         await self._first_key()
         self.loops = Loops(self.house)
         self.house.after_commit = self.loops.poke

@@ -31,7 +31,12 @@ class WaitingRecords:
             self._identities.append(((record.tenant, name.source, name.event_id), record.incident_id))
 
     def recall(self, house: House) -> None:
-        """Tell the house: an event sent again is a duplicate, and who asks for a reserved id waits for its triage."""
+        """Tell the house, which knows by now what is open.
+
+        An event sent again is a duplicate, and who asks for a reserved id waits for its triage. Where one of these ids
+        is open already, what waits is its recovery: what comes now is new trouble.
+        """
+        house.open_fingerprints.end_those(frozenset(self._opening))
         for identity, incident_id in self._identities:
             house.seen.add(identity, incident_id)
         for incident_id in self._opening:

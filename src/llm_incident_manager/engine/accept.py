@@ -318,6 +318,10 @@ class Intake:
             incident_id = self._numbers.reserve(arrival.day)
             self._open.put(tenant, event.fingerprint, incident_id)
             self._untriaged.add(incident_id)
+        elif event.recovers and incident_id is not None:
+            # What comes after it must not be counted for what is over: it is triaged in order with what opens.
+            opens = True
+            self._open.end(tenant, event.fingerprint, incident_id)
         self._seen.begin(identity)
         record = Record(
             received_at=arrival.microseconds,
@@ -343,8 +347,12 @@ class Intake:
         """Take back what an event was given that could not be stored."""
         record = admitted.record
         if record.opens and record.incident_id is not None:
-            self._open.drop(record.tenant, admitted.event.fingerprint, record.incident_id)
-            self._untriaged.done(record.incident_id)
+            fingerprint = admitted.event.fingerprint
+            if admitted.event.recovers:
+                self._open.goes_on(record.tenant, fingerprint, record.incident_id)
+            else:
+                self._open.drop(record.tenant, fingerprint, record.incident_id)
+                self._untriaged.done(record.incident_id)
         self._seen.end(admitted.identity)
 
     def _lag(self, now: float) -> float:

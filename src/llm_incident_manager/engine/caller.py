@@ -11,6 +11,8 @@ from llm_incident_manager.errors import Forbidden
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """A request's identity. ``source`` binds an ingest key to one source; ``platform`` keys may name another tenant.
 
+    ``lineage`` is the id of the first key of those that replaced each other by rotation, up to this one.
+
     A key that belongs to no source acts for whoever holds it and counts as a person; one of a source is an integration.
     """
 
@@ -18,6 +20,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     actor: Actor
     scopes: frozenset[Scope]
     key_id: str = ""
+    lineage: str = ""
     source: str | None = None
     platform: bool = False
     request: RequestFacts = RequestFacts()

@@ -205,13 +205,14 @@ class Identify:
         for tenant, people in self._seen.items():
             for digest, source in people.ingest_keys().items():
                 entries[digest] = _Entry(caller=_source_caller(tenant, source))
+        before = {key.id: key.replaces for key in self._keys}
         for key in self._keys:
-            entries[key.digest] = self._entry(key)
+            entries[key.digest] = self._entry(key, _first_of(key, before))
         if self._bootstrap is not None:
             entries[self._bootstrap] = _Entry(caller=_bootstrap_caller())
         self._entries = entries
 
-    def _entry(self, key: ApiKey) -> _Entry:
+    def _entry(self, key: ApiKey, lineage: str) -> _Entry:
         refused = None
         if key.user_id is not None:
             user = self._people(key.tenant).users.get(key.user_id)
@@ -228,10 +229,19 @@ class Identify:
             actor=actor,
             scopes=frozenset(key.scopes),
             key_id=key.id,
+            lineage=lineage,
             source=key.source,
             platform=key.platform,
         )
         return _Entry(caller=caller, expires_at=key.expires_at, refused=refused)
+
+
+def _first_of(key: ApiKey, before: Mapping[str, str | None]) -> str:
+    """Return the id of the first of the keys that replaced each other up to this one."""
+    first, earlier = key.id, key.replaces
+    while earlier is not None:
+        first, earlier = earlier, before.get(earlier)
+    return first
 
 
 def digest_of(key: str) -> bytes:

@@ -1,7 +1,7 @@
 """What the intake remembers so that most events need no question to the database."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 Identity = tuple[str, str, str]
 """(tenant, source, event id): counted once, ever."""
@@ -12,6 +12,7 @@ class OpenFingerprints:
 
     def __init__(self) -> None:
         self._ids: dict[tuple[str, str], str] = {}
+        self._ending: set[tuple[str, str, str]] = set()
 
     def get(self, tenant: str, fingerprint: str) -> str | None:
         """Return the incident that an event of this fingerprint joins, or ``None``."""
@@ -19,12 +20,33 @@ class OpenFingerprints:
 
     def put(self, tenant: str, fingerprint: str, incident_id: str) -> None:
         """An incident was opened, or an id reserved, for this fingerprint."""
-        self._ids[(tenant, fingerprint)] = incident_id
+        if (tenant, fingerprint, incident_id) not in self._ending:
+            self._ids[(tenant, fingerprint)] = incident_id
 
     def drop(self, tenant: str, fingerprint: str, incident_id: str) -> None:
         """That incident is not open any more; another one of the fingerprint stays."""
         if self._ids.get((tenant, fingerprint)) == incident_id:
             del self._ids[(tenant, fingerprint)]
+
+    def end(self, tenant: str, fingerprint: str, incident_id: str) -> None:
+        """Its recovery is on its way: what comes from now on is new trouble, whoever still counts for it meanwhile."""
+        self._ending.add((tenant, fingerprint, incident_id))
+        self.drop(tenant, fingerprint, incident_id)
+
+    def end_those(self, incident_ids: Collection[str]) -> None:
+        """Their recoveries waited when the process started."""
+        waiting = [key for key, incident_id in self._ids.items() if incident_id in incident_ids]
+        for tenant, fingerprint in waiting:
+            self.end(tenant, fingerprint, self._ids[(tenant, fingerprint)])
+
+    def ended(self, tenant: str, fingerprint: str, incident_id: str) -> None:
+        """Its recovery is triaged: the database says what came of it."""
+        self._ending.discard((tenant, fingerprint, incident_id))
+
+    def goes_on(self, tenant: str, fingerprint: str, incident_id: str) -> None:
+        """Its recovery could not be stored."""
+        self.ended(tenant, fingerprint, incident_id)
+        self._ids.setdefault((tenant, fingerprint), incident_id)
 
     def __len__(self) -> int:
         return len(self._ids)

@@ -9,11 +9,13 @@ from llm_incident_manager.domain.events.event import Event
 from llm_incident_manager.domain.incidents.changes import ChangeSet
 from llm_incident_manager.domain.incidents.incident import Actor, Incident
 from llm_incident_manager.domain.notifications.notification import Notification
+from llm_incident_manager.engine.heartbeat_store import HeartbeatStore
 from llm_incident_manager.engine.rows import (
     ApiKey,
     ConfigurationItem,
     DeadLetter,
     HeadHash,
+    Heartbeat,
     IncidentFilter,
     IncidentPage,
     OpenFingerprint,
@@ -91,10 +93,7 @@ class IncidentStore(Protocol):
         ...
 
     def times(self, start: datetime | None, end: datetime | None) -> list[dict[str, Any]]:
-        """Return severity, category, source, environment, status, assigned_team, assigned_to, created_at, mttd, mtta,
-        mttr, breaches (``acknowledgment``, ``resolution``) of every incident created in [start, end), for analytics
-        (seconds; None where unknown).
-        """
+        """Return the figures of every incident created in [start, end), in seconds; None where unknown."""
         ...
 
 
@@ -279,6 +278,8 @@ class Transaction(Protocol):
     def keys(self) -> KeyStore: ...
     @property
     def audit(self) -> AuditStore: ...
+    @property
+    def heartbeats(self) -> HeartbeatStore: ...
 
     def of(self, tenant: str) -> "Transaction":
         """Return the same transaction bound to another tenant (a batch may span several)."""
@@ -297,6 +298,7 @@ class SystemTransaction(Protocol):
         """Claim what is due (order: due time); a claim ends with the lease, or with ``timers.delete``/``replace``."""
         ...
 
+    def due_heartbeats(self, at: datetime, limit: int) -> list[Heartbeat]: ...
     def next_timer_at(self) -> datetime | None: ...
 
     def claim_notifications(
@@ -316,9 +318,7 @@ class SystemTransaction(Protocol):
     def delete_outbox(self, row_ids: Sequence[int]) -> None: ...
 
     def open_fingerprints(self, *, after: str | None, limit: int) -> list[OpenFingerprint]:
-        """Return (tenant, fingerprint, incident id) of all open incidents in pages, ordered by tenant and incident id;
-        ``after`` is ``tenant/incident_id`` of the last one seen.
-        """
+        """Return the next page by tenant and incident id; ``after`` is ``tenant/incident_id`` of the last one seen."""
         ...
 
     def last_incident_ids(self) -> list[str]:

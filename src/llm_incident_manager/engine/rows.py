@@ -1,6 +1,6 @@
 """The values that travel between the engine and the store beside the domain's own."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -139,6 +139,34 @@ class SignInLink(Row, frozen=True, kw_only=True):
     scopes: tuple[Scope, ...]
     expires_at: datetime
     platform: bool = False
+
+
+class Heartbeat(Row, frozen=True, kw_only=True):
+    """Somebody who is to be heard from every so often: ``every`` times ``unit``.
+
+    ``due_at`` is when it runs out, None while it is disabled. ``expired``: it has; ``told``: the journal has the event.
+    """
+
+    tenant: str
+    source: str
+    name: str
+    every: int
+    unit: str
+    description: str = ""
+    enabled: bool = True
+    team: str = ""
+    message: str = ""
+    tags: tuple[str, ...] = ()
+    severity: Severity = Severity.P2
+    last_ping_at: datetime | None = None
+    due_at: datetime | None = None
+    expired: bool = False
+    told: bool = False
+
+    @property
+    def interval(self) -> timedelta:
+        """How long it may be silent."""
+        return timedelta(**{self.unit: self.every})
 
 
 class IncidentFilter(Row, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""⑦ A sender acts on the incident that it opened: acknowledge, note, snooze, edit, resolve.
+"""⑦ A sender acts on the incident that it opened: acknowledge, note, snooze, edit, escalate, resolve and so on.
 
 The caller is an integration with an ingest key, so it reaches only incidents of its own source. What is over, or was
 never there, is left alone: senders acknowledge and resolve what is not known here, and that is no fault of theirs.
@@ -20,6 +20,7 @@ from llm_incident_manager.domain.incidents import decide
 from llm_incident_manager.domain.incidents.changes import Change
 from llm_incident_manager.domain.incidents.incident import Actor, Incident
 from llm_incident_manager.domain.vocabulary import ActorType, Category, Scope, Severity
+from llm_incident_manager.engine import act_changes
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.commit import commit
 from llm_incident_manager.engine.context import Context, Contexts
@@ -41,6 +42,19 @@ class ActKind(StrEnum):
     NOTE = "note"
     SNOOZE = "snooze"
     EDIT = "edit"
+    GIVE_BACK = "give_back"
+    """Nobody over there has it any more: the ladder goes on."""
+    ESCALATE = "escalate"
+    ASSIGN = "assign"
+    """``text`` names the person: id, name or e-mail address."""
+    PAGE = "page"
+    """``fields`` are ``type`` (user, team, schedule) and ``name``."""
+    GRADE = "grade"
+    """``text`` is the severity; lowered only where ``by`` names a person."""
+    ADD = "add"
+    """``fields`` are the labels and tags to add."""
+    REMOVE = "remove"
+    """``fields`` are the labels to take away, and tags whose names are."""
     RESOLVE = "resolve"
     """Only for incidents named by their id; by dedup key a recovery event is the way: the journal keeps it."""
 
@@ -97,6 +111,16 @@ class SourceActs:
         self._untriaged = untriaged
         self._open = open_fingerprints
         self._committed = committed
+
+    async def newest(self, tenant: str, source: str, dedup_key: str) -> str | None:
+        """Return the id of the newest incident of a dedup key, open or not; one on its way is waited for, up to 2 s."""
+        mark = fingerprint(tenant, source, "", "", "", "", None, dedup_key or " ")
+        standing = self._open.get(tenant, mark)
+        if standing is not None:
+            await self._untriaged.wait(standing)
+            return standing
+        found = await self._store.read(tenant, lambda tx: tx.incidents.last_by_fingerprint([mark]))
+        return found.get(mark)
 
     async def do(self, caller: Caller, acts: Sequence[Act]) -> list[ActReceipt]:
         """Do them in order, in one transaction; one that overtook its trigger waits up to 2 s for it."""
@@ -166,16 +190,34 @@ class _Batch:
 
 def _changes(act: Act, incident: Incident, by: Actor, context: Context, *, at: datetime) -> list[Change]:
     text = act.text or f"{act.kind} by {by.name}"
+    comment_id = f"cmt-{stable_event_id(incident.id, *_facts(act))}"
     match act.kind:
         case ActKind.ACKNOWLEDGE:
             return decide.take(incident, by=by)
         case ActKind.NOTE:
-            return decide.comment(text, comment_id=f"cmt-{stable_event_id(incident.id, *_facts(act))}")
+            return decide.comment(text, comment_id=comment_id)
         case ActKind.SNOOZE:
             past = act.until is not None and act.until <= at
             return [] if past else decide.snooze(incident, until=act.until, at=at)
         case ActKind.EDIT:
             return decide.edit(incident, act.fields)
+        case ActKind.GIVE_BACK:
+            return act_changes.given_back(incident, by=by)
+        case ActKind.ESCALATE:
+            return act_changes.escalated(incident, by=by, reason=text)
+        case ActKind.ASSIGN:
+            return act_changes.assigned(incident, act.text, context, comment_id=comment_id)
+        case ActKind.PAGE:
+            kind, name = act.fields["type"], act.fields["name"]
+            return act_changes.paged(incident, kind, name, context, at=at, comment_id=comment_id)
+        case ActKind.GRADE:
+            severity = Severity(act.text)
+            person = bool(act.by)
+            return act_changes.graded(incident, severity, by_person=person, who=by.name, comment_id=comment_id)
+        case ActKind.ADD:
+            return act_changes.added(incident, act.fields)
+        case ActKind.REMOVE:
+            return act_changes.removed(incident, act.fields)
         case ActKind.RESOLVE:
             return ending(incident, act.source, text, context)
 

@@ -170,6 +170,9 @@ class Triage:
 
         result = await self._store.transact(tenant, work, background=True)
         self._journal.done([entry.position for entry in entries])
+        for item in items:
+            if item.record.opens and item.record.incident_id is not None:
+                self._open.ended(tenant, item.event.fingerprint, item.record.incident_id)
         self._after(tenant, entries, result)
 
     def _after(self, tenant: str, entries: Sequence[Entry], result: Triaged) -> None:

@@ -20,11 +20,15 @@ from llm_incident_manager.sources import (
     native,
     observatory,
     otlp,
+    opsgenie,
+    pagerduty,
+    pagerduty_v1,
     sentinel,
     sentry,
     shield,
     slack,
     statuspage,
+    victorops,
 )
 from llm_incident_manager.sources.spec import SourceSpec
 
@@ -46,6 +50,10 @@ BUILT_IN = (
     langfuse.SPEC,
     langsmith.SPEC,
     incidentio.SPEC,
+    opsgenie.SPEC,
+    pagerduty.SPEC,
+    pagerduty_v1.SPEC,
+    victorops.SPEC,
 )
 ENTRY_POINT_GROUP = "llm_incident_manager.sources"
 

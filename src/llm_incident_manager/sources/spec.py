@@ -25,7 +25,8 @@ class SourceRequest:
     """One request, its sender known.
 
     ``source`` is the name under which its events go. ``params`` are the path's, ``query`` holds the first value of each
-    name, ``headers`` are in lower case; what carried the key is in none of them.
+    name, ``headers`` are in lower case; what carried the key is in none of them. ``sender`` tells keys bound to no
+    source apart, and stays the same when one is rotated; it is empty for a key that is bound.
     """
 
     source: str
@@ -36,6 +37,7 @@ class SourceRequest:
     params: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    sender: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +83,8 @@ class Example:
 
     ``path`` is the door's, filled in (``{key}`` stays as it is); without one it goes to ``/api/v1/sources/{name}``. A
     member or query value ``{key}`` in ``body`` or ``path`` is replaced by an ingest key. ``opens`` says how many
-    incidents are open after it alone.
+    incidents are open after it alone. ``repeats_count``: it carries neither an id nor a time, so sending it again says
+    that the trouble goes on.
     """
 
     body: str
@@ -91,6 +94,7 @@ class Example:
     path: str | None = None
     status: int = 202
     opens: int = 1
+    repeats_count: bool = False
 
 
 Read = Callable[[SourceRequest, SourceSettings | None], Sent]

@@ -275,6 +275,19 @@ OUTBOX = Table(
     sqlite_autoincrement=True,
 )
 
+# look_at: when somebody must look whether it has run out; null while there is nothing to look for.
+HEARTBEATS = Table(
+    "heartbeats",
+    SCHEMA,
+    _name("tenant", key=True),
+    _name("source", key=True),
+    _name("name", key=True),
+    _instant("look_at", null=True),
+    _bytes("body"),
+)
+_LOOKED_FOR = HEARTBEATS.c.look_at.is_not(None)
+Index("ix_heartbeats_look", HEARTBEATS.c.look_at, sqlite_where=_LOOKED_FOR, postgresql_where=_LOOKED_FOR)
+
 DEAD_LETTERS = Table(
     "dead_letters",
     SCHEMA,

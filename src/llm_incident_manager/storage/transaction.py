@@ -9,12 +9,23 @@ from sqlalchemy import Connection
 
 from llm_incident_manager.domain.escalation.timer import Timer
 from llm_incident_manager.domain.notifications.notification import Notification
-from llm_incident_manager.engine.rows import ApiKey, OpenFingerprint, OutboxRow, SignInLink, Tenant
-from llm_incident_manager.storage import configuration, keys, notifications, outbox, retention, tenants, timers, warming
+from llm_incident_manager.engine.rows import ApiKey, Heartbeat, OpenFingerprint, OutboxRow, SignInLink, Tenant
+from llm_incident_manager.storage import (
+    configuration,
+    heartbeats,
+    keys,
+    notifications,
+    outbox,
+    retention,
+    tenants,
+    timers,
+    warming,
+)
 from llm_incident_manager.storage.audit import SqlAudit
 from llm_incident_manager.storage.configuration import SqlConfiguration
 from llm_incident_manager.storage.dead_letters import SqlDeadLetters
 from llm_incident_manager.storage.events import SqlEvents
+from llm_incident_manager.storage.heartbeats import SqlHeartbeats
 from llm_incident_manager.storage.incidents import SqlIncidents
 from llm_incident_manager.storage.keys import SqlKeys
 from llm_incident_manager.storage.notifications import SqlNotifications
@@ -48,6 +59,9 @@ class SqlSystemTransaction:
 
     def claim_due_timers(self, *, limit: int, lease_seconds: float) -> list[Timer]:
         return timers.claim_due(self._connection, self.now, limit=limit, lease_seconds=lease_seconds)
+
+    def due_heartbeats(self, at: datetime, limit: int) -> list[Heartbeat]:
+        return heartbeats.due(self._connection, at, limit)
 
     def next_timer_at(self) -> datetime | None:
         return timers.next_at(self._connection)
@@ -170,6 +184,10 @@ class SqlTransaction:
     @cached_property
     def configuration(self) -> SqlConfiguration:
         return SqlConfiguration(self._connection, self.tenant)
+
+    @cached_property
+    def heartbeats(self) -> SqlHeartbeats:
+        return SqlHeartbeats(self._connection, self.tenant, locks=self._whole.locks)
 
     @cached_property
     def keys(self) -> SqlKeys:

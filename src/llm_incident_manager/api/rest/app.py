@@ -21,6 +21,8 @@ from llm_incident_manager.api.rest.faults import faults_of
 from llm_incident_manager.api.rest.idempotency import RememberedAnswers
 from llm_incident_manager.api.rest.last_resort import LastResort
 from llm_incident_manager.api.rest.metrics import Machine
+from llm_incident_manager.api.rest.opsgenie import opsgenie_routes
+from llm_incident_manager.api.rest.opsgenie_heartbeats import heartbeat_routes
 from llm_incident_manager.api.rest.port import RestPort
 from llm_incident_manager.api.rest.requests import RequestsCounted
 from llm_incident_manager.api.rest.routes import (
@@ -89,6 +91,7 @@ def rest_app(port: RestPort, *, data_folder: str = ".", sources: Mapping[str, So
     # Before /incidents/{id}/…, because /incidents/bulk would be taken for an id.
     for routes in (server, actions, incidents, stories, configuration, operations, condition, source_routes):
         app.include_router(routes.router)
+    app.router.routes.extend([*opsgenie_routes(port), *heartbeat_routes(port)])
     app.router.routes.extend(door_routes(port, app.state.sources))
     app.add_api_route(openapi.PATH, _openapi, methods=["GET"], include_in_schema=False)
     app.add_api_route(DOCS, _docs, methods=["GET"], include_in_schema=False)

@@ -68,8 +68,8 @@ class SourceDoor:
 
     async def _answer(self, scope: Scope, receive: Receiving, spec: SourceSpec | None) -> Answer:
         port = self._port
-        headers = _headers(scope)
-        query = _query(scope)
+        headers = headers_in(scope)
+        query = query_in(scope)
         params = {name: str(value) for name, value in scope["path_params"].items()}
         own = (*(spec.key_headers if spec is not None else ()), *sorted(port.key_headers()))
         presented = door_key.outside_the_body(headers, query, params, own)
@@ -102,6 +102,7 @@ class SourceDoor:
             params={name: value for name, value in params.items() if name not in (door_key.SEGMENT, "id")},
             query={name: value for name, value in query.items() if name != door_key.QUERY},
             headers={name: value for name, value in headers.items() if name != presented.header},
+            sender="" if caller.source is not None else caller.lineage,
         )
         return await self._taken(chosen, request, caller, presented.key)
 
@@ -179,7 +180,8 @@ def refusal(spec: SourceSpec | None, error: IncidentManagerError, headers: Mappi
     )
 
 
-def _headers(scope: Scope) -> dict[str, str]:
+def headers_in(scope: Scope) -> dict[str, str]:
+    """Return the headers by their names in lower case."""
     found: dict[str, str] = {}
     for name, value in scope["headers"]:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip()
@@ -187,7 +189,8 @@ def _headers(scope: Scope) -> dict[str, str]:
     return found
 
 
-def _query(scope: Scope) -> dict[str, str]:
+def query_in(scope: Scope) -> dict[str, str]:
+    """Return the first value of each name in the query; raises Invalid."""
     try:
         pairs = parse_qsl(
             scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True, max_num_fields=_MOST_QUERY_FIELDS

@@ -11,6 +11,7 @@ from llm_incident_manager.clock import Clock
 from llm_incident_manager.domain.incidents.changes import RequestFacts
 from llm_incident_manager.engine.accept import BatchReceipt, Receipt
 from llm_incident_manager.engine.caller import Caller
+from llm_incident_manager.engine.heartbeats import Heartbeats
 from llm_incident_manager.engine.open_by_hand import OpenByHand
 from llm_incident_manager.engine.ports import Store
 from llm_incident_manager.engine.query import Query
@@ -183,6 +184,7 @@ class RestPort(msgspec.Struct, frozen=True, kw_only=True):
 
     intake: IntakePort
     acts: SourceActs
+    heartbeats: Heartbeats
     identify: IdentifyPort
     query: Query
     respond: Respond
