@@ -53,7 +53,7 @@ class SourceDoor:
         except ClientGone:
             return
         except IncidentManagerError as error:
-            answer = refusal(spec, error, _headers(scope))
+            answer = refusal(spec, error, headers_in(scope))
         except Exception as fault:
             # Here and not further out: the path may hold the key, so it must not reach the log.
             fault_id = new_id("err")

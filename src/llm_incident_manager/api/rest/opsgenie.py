@@ -12,12 +12,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from llm_incident_manager.api.bodies import ClientGone, header, read_body
+from llm_incident_manager.api.identity import request_facts
 from llm_incident_manager.api.problems import as_response, problem
 from llm_incident_manager.api.rest import door_key
 from llm_incident_manager.api.rest.asking import as_reader, require_plain
-from llm_incident_manager.api.rest.bodies import ClientGone, header, read_body
 from llm_incident_manager.api.rest.doors import headers_in, query_in, refusal
-from llm_incident_manager.api.rest.identity import request_facts
 from llm_incident_manager.api.rest.opsgenie_query import Wanted, wanted
 from llm_incident_manager.api.rest.opsgenie_view import (
     alert_document,
@@ -79,7 +79,7 @@ class OpsgenieDoor:
         except ClientGone:
             return
         except IncidentManagerError as error:
-            answer = refusal(SPEC, error)
+            answer = refusal(SPEC, error, headers_in(scope))
         except Exception as fault:
             # Here and not further out: the query may hold the key, so it must not reach the log.
             fault_id = new_id("err")
