@@ -114,6 +114,8 @@ async def opened(
             intake=house.intake,
             acts=house.source_acts,
             heartbeats=house.heartbeats,
+            silences=house.silences,
+            alerts=house.alerts,
             identify=identify,
             query=Query(story.store, house.context, house.untriaged, story.clock),
             respond=house.respond,

@@ -33,7 +33,10 @@ async def test_another_tenants_ids_are_not_found_on_any_path(api: Api) -> None:
     source = {"name": "llm-shield"}
     assert (await api.client.post("/api/v1/sources", json=source)).status_code == 201
     await api.key("read")
+    muted = {"matchers": [{"name": "a", "value": "b"}], "ends_at": "2027-01-01T00:00:00Z"}
+    silence = await api.client.post("/api/v1/silences", json=muted)
     own = {
+        "silences": silence.json()["id"],
         "incidents": event["incident_id"],
         "notifications": await first(api, f"incidents/{event['incident_id']}/notifications", "notifications"),
         "dead_letters": await first(api, "dead_letters"),

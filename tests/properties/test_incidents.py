@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from llm_incident_manager.domain.escalation.moves import wanted_timers
+from llm_incident_manager.domain.escalation.timer import TimerKind
 from llm_incident_manager.domain.incidents import decide
 from llm_incident_manager.domain.incidents.changes import ChangeSet, PeopleTold
 from llm_incident_manager.domain.incidents.decide import ResolutionGiven
 from llm_incident_manager.domain.incidents.evolve import evolve, replay
-from llm_incident_manager.domain.incidents.incident import Actor, Incident
+from llm_incident_manager.domain.incidents.incident import Actor, Incident, Silencing
+from llm_incident_manager.domain.incidents.ladder import StepKind
 from llm_incident_manager.domain.incidents.transitions import InvalidTransition, next_status
 from llm_incident_manager.domain.vocabulary import Action, ActorType, Category, NotificationType, Severity
 from llm_incident_manager.errors import Conflict, Invalid
@@ -90,6 +92,12 @@ class AnyLife(RuleBasedStateMachine):
         except (Conflict, Invalid):
             pass
 
+    @rule(minutes=st.integers(1, 300) | st.none())
+    def silence(self, minutes: int | None) -> None:
+        now = self.walk.clock.now()
+        muting = Silencing(until=now + timedelta(minutes=minutes), silences=("s",)) if minutes is not None else None
+        self.walk.command(self.newest, lambda each: decide.silence(each, muting))
+
     @rule(who=PEOPLE)
     def assign(self, who: str) -> None:
         self.walk.command(self.newest, lambda each: decide.assign(each, user=who, team=None))
@@ -122,6 +130,25 @@ class AnyLife(RuleBasedStateMachine):
                     told = [each.type for each in change_set.changes if isinstance(each, PeopleTold)]
                     assert NotificationType.ESCALATED not in told
                 state = evolve(state, change_set)
+
+    @invariant()
+    def a_silenced_incident_has_the_end_of_its_silence_and_no_step_before_it(self) -> None:
+        for incident, _ in self._stories():
+            if incident.silence is not None and incident.is_open:
+                kinds = {timer.kind for timer in wanted_timers(incident)}
+                assert TimerKind.SILENCE in kinds
+                assert not kinds & {TimerKind(each.value) for each in StepKind}
+
+    @invariant()
+    def nobody_is_told_by_the_ladder_while_it_is_silenced(self) -> None:
+        for _, history in self._stories():
+            state: Incident | None = None
+            for change_set in history:
+                before, state = state, evolve(state, change_set)
+                muted = before is not None and before.silence is not None and state.silence is not None
+                if muted and change_set.by.type is ActorType.SYSTEM:
+                    told = [each for each in change_set.changes if isinstance(each, PeopleTold)]
+                    assert [each.reason for each in told if each.step is not None] == []
 
     def _stories(self) -> list[tuple[Incident, list[ChangeSet]]]:
         if not hasattr(self, "walk"):

@@ -12,6 +12,7 @@ from llm_incident_manager.domain.incidents.changes import (
     ChangeSet,
     LadderMoved,
     PeopleTold,
+    Silenced,
     StatusChanged,
 )
 from llm_incident_manager.domain.incidents.evolve import evolve, replay
@@ -73,7 +74,7 @@ def _of_tenant(run: Simulation, tx: Transaction, tenant: str) -> Iterator[str]:
     if forgotten := tx.incidents.without_next_step():
         yield f"nobody and nothing will move {forgotten}"
     for story in stories:
-        for fault in (*_record(tx, story, tenant), *_ladder(run, story), *_pages(run, story)):
+        for fault in (*_record(tx, story, tenant), *_ladder(run, story), *_pages(run, story), *_silence(story)):
             yield f"{story.incident.id} of {tenant}: {fault}"
 
 
@@ -133,6 +134,11 @@ def _ladder(run: Simulation, story: Story) -> Iterator[str]:
                 continue
             if change.step is None or before.ladder.cycle != change.cycle:
                 continue
+            if before.silence is not None and state.silence is not None:
+                yield f"step {change.step} was told while it was silenced"
+            if change.reason == "silence_ended":
+                # It is told again because nobody had heard of it, or for the first time.
+                continue
             step = before.plan.steps[change.step]
             told[change.cycle, state.ladder.round, change.step] += 1
             if before.status not in ACTS_IN[step.kind]:
@@ -152,7 +158,8 @@ def _pages(run: Simulation, story: Story) -> Iterator[str]:
         if isinstance(change, PeopleTold)
         for page in change.pages
     }
-    if not planned and _opened_severity(story) is not Severity.P4:
+    muted = any(isinstance(change, Silenced) for change in story.history[0].changes)
+    if not planned and not muted and _opened_severity(story) is not Severity.P4:
         yield "nobody was to be told of it"
     yield from _end(story)
     rows = {row.id: row for row in story.rows}
@@ -201,6 +208,12 @@ def _takes(change: Change, by: Actor) -> bool:
     return isinstance(change, StatusChanged) and change.action in SETTLING
 
 
+def _silence(story: Story) -> Iterator[str]:
+    """Nobody is muted once no silence is left, and whoever nobody has is told."""
+    if story.incident.is_open and story.incident.silence is not None:
+        yield f"it is silenced, {story.incident.silence.reason}, and no silence is left"
+
+
 def _page(run: Simulation, row: Notification, seen: list[SentPage], version: int, ends: list[int]) -> Iterator[str]:
     if len({(sent.address, sent.message.type) for sent in seen}) > 1:
         yield f"{row.id} went to several"
@@ -218,6 +231,8 @@ def _page(run: Simulation, row: Notification, seen: list[SentPage], version: int
             yield f"{row.id} failed though nobody rejected it ({row.last_error})"
         case DeliveryState.PLANNED | DeliveryState.RETRYING:
             yield f"{row.id} was never delivered ({row.attempts} attempts, {row.last_error})"
+        case DeliveryState.CANCELLED if (row.last_error or "").startswith("silenced until"):
+            pass
         case DeliveryState.CANCELLED if not acted_on and "moved" not in (row.last_error or ""):
             yield f"{row.id} was cancelled though nobody acted ({row.last_error})"
         case DeliveryState.SKIPPED if seen:

@@ -19,20 +19,17 @@ from llm_incident_manager.app.waiting_records import WaitingRecords
 from llm_incident_manager.bus.memory import MemoryBus
 from llm_incident_manager.clock import ManualClock
 from llm_incident_manager.domain.incidents.decide import ResolutionGiven
-from llm_incident_manager.domain.incidents.incident import Incident
-from llm_incident_manager.domain.notifications.message import Message
-from llm_incident_manager.domain.notifications.notification import Notification
 from llm_incident_manager.domain.people import Target
 from llm_incident_manager.domain.vocabulary import Action, TargetType
 from llm_incident_manager.engine.accept import Receipt
-from llm_incident_manager.engine.context import Context
 from llm_incident_manager.errors import Conflict, Forbidden, Invalid, NotFound, RateLimited, StaleVersion, Unavailable
 from llm_incident_manager.ids import CountingIds, IncidentNumbers
 from llm_incident_manager.journal.journal import Journal
 from llm_incident_manager.storage.schema import SCHEMA
 from llm_incident_manager.storage.store import SqlStore, open_store
 from tests.simulator.disk import MemoryDisk
-from tests.simulator.town import CHANNELS, PEOPLE, TENANTS, caller, settings_memory
+from tests.simulator.muting import Muting
+from tests.simulator.town import CHANNELS, PEOPLE, TENANTS, caller, rendered
 from tests.simulator.trouble import Crash, Life, SentPage, Trouble, TroubledChannel, TroubledJournal, TroubledStore
 from tests.stories.app import START
 
@@ -93,6 +90,7 @@ class Simulation:
                 connection.execute(table.delete())
         self.disk = MemoryDisk(self.chance, self.trouble.of_disk)
         self.acted: list[str] = []
+        self.muting = Muting(self.chance, self.clock)
 
     async def run(self) -> None:
         """Live through the rounds, then come to rest."""
@@ -136,10 +134,10 @@ class Simulation:
             channels={name: self._channel(name) for name in CHANNELS},
             bus=MemoryBus(),
             clock=self.clock,
-            settings=settings_memory(),
+            settings=self.muting.memory(),
             ids=self.ids,
             numbers=numbers,
-            render=_rendered,
+            render=rendered,
             jitter=self.chance.random,
         )
         # In real time nobody waits here: a seed must replay.
@@ -209,8 +207,10 @@ class Simulation:
             return self._race_with_timers
         if draw < 0.80:
             return house.deliver.deliver_due
-        if draw < 0.84:
+        if draw < 0.83:
             return house.relay.run_once
+        if draw < 0.85:
+            return lambda: self.muting.by_somebody(house)
         return self._person
 
     async def _guarded(self, step: Callable[[], Awaitable[object]]) -> None:
@@ -348,17 +348,30 @@ class Simulation:
         await self._settle()
         for event in self.sent:
             if not event.receipts:
-                await self._send(event)
+                await self._send_at_last(event)
+        self.muting.end_all(self.house)
         # Claims of processes that are gone end with their lease; whoever met another's probe comes again within 30 s.
         for seconds in (0, 40, 70, 70, 35):
             self.clock.advance(timedelta(seconds=seconds))
             await self._settle()
+
+    async def _send_at_last(self, event: Sent) -> None:
+        """Send it again as often as a sender does who is told to come back."""
+        for _ in range(10):
+            try:
+                await self._send(event)
+                return
+            except Unavailable as later:
+                self.clock.advance(timedelta(seconds=later.retry_after_seconds))
+                await self._settle()
+        self.faults.append(f"{event.key} is never taken in")
 
     async def _settle(self) -> None:
         house = self.house
         for _ in range(400):
             done = await house.triage.run_once() + await house.timers.run_due()
             done += await house.deliver.deliver_due() + await house.relay.run_once()
+            done += await house.silences.run_due()
             if not done and not house.journal.depth():
                 return
             if not done:
@@ -374,15 +387,3 @@ def _now(work: Awaitable[Any]) -> Any:
     except StopIteration as over:
         return over.value
     raise AssertionError("it waits")
-
-
-def _rendered(notification: Notification, incident: Incident, context: Context, at: Any) -> Message:
-    return Message(
-        notification_id=notification.id,
-        tenant=incident.tenant,
-        type=notification.type,
-        incident_id=incident.id,
-        severity=incident.severity,
-        subject=incident.title,
-        text=notification.reason,
-    )

@@ -3,9 +3,12 @@
 from functools import cache
 from typing import Any
 
-from llm_incident_manager.domain.incidents.incident import Actor
+from llm_incident_manager.domain.incidents.incident import Actor, Incident
+from llm_incident_manager.domain.notifications.message import Message
+from llm_incident_manager.domain.notifications.notification import Notification
 from llm_incident_manager.domain.vocabulary import ActorType, Scope
 from llm_incident_manager.engine.caller import Caller
+from llm_incident_manager.engine.context import Context
 from llm_incident_manager.engine.settings import SettingsMemory, TenantSettings, build_settings
 from tests.stories.app import START, items
 
@@ -79,4 +82,17 @@ def caller(name: str, tenant: str, *, person: bool = True) -> Caller:
     kind = ActorType.USER if person else ActorType.INTEGRATION
     return Caller(
         tenant=tenant, actor=Actor(type=kind, id=name, name=name), scopes=frozenset({Scope.ADMIN}), key_id=f"key-{name}"
+    )
+
+
+def rendered(notification: Notification, incident: Incident, context: Context, at: Any) -> Message:
+    """Return a page's message, short."""
+    return Message(
+        notification_id=notification.id,
+        tenant=incident.tenant,
+        type=notification.type,
+        incident_id=incident.id,
+        severity=incident.severity,
+        subject=incident.title,
+        text=notification.reason,
     )

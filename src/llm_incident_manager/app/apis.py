@@ -68,6 +68,8 @@ class Apis:
             intake=house.intake,
             acts=house.source_acts,
             heartbeats=house.heartbeats,
+            silences=house.silences,
+            alerts=house.alerts,
             identify=self.identify,
             query=self.query,
             respond=house.respond,

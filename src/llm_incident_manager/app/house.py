@@ -13,6 +13,7 @@ from llm_incident_manager.domain.events.event import Event
 from llm_incident_manager.domain.incidents.incident import Incident
 from llm_incident_manager.domain.oncall.schedule import on_call
 from llm_incident_manager.engine.accept import Intake
+from llm_incident_manager.engine.alerts import Alerts
 from llm_incident_manager.engine.context import Context
 from llm_incident_manager.engine.deliver import Deliver, Render, Sender
 from llm_incident_manager.engine.heartbeats import Heartbeats
@@ -21,6 +22,7 @@ from llm_incident_manager.engine.ports import Store
 from llm_incident_manager.engine.relay import Relay
 from llm_incident_manager.engine.respond import Respond
 from llm_incident_manager.engine.settings import SettingsMemory
+from llm_incident_manager.engine.silences import Silences
 from llm_incident_manager.engine.source_acts import SourceActs
 from llm_incident_manager.engine.telemetry import Telemetry
 from llm_incident_manager.engine.timers import Timers
@@ -105,6 +107,10 @@ class House:
         self.heartbeats = Heartbeats(store, self.intake, clock)
         self.relay = Relay(store, bus)
         self.respond = Respond(store, self.context, self.untriaged, self.ids, self.committed)
+        self.alerts = Alerts(store, self.intake, clock)
+        self.silences = Silences(
+            store, self.context, settings, clock, self.committed, lambda _: settings.refresh(store)
+        )
         self.source_acts = SourceActs(store, self.context, self.untriaged, self.open_fingerprints, self.committed)
 
     def context(self, tenant: str) -> Context:

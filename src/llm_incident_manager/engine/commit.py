@@ -14,6 +14,7 @@ from llm_incident_manager.domain.incidents.changes import (
     NotificationSettled,
     PeopleTold,
     RequestFacts,
+    Silenced,
     StatusChanged,
 )
 from llm_incident_manager.domain.incidents.evolve import evolve
@@ -21,7 +22,7 @@ from llm_incident_manager.domain.incidents.incident import Actor, Incident
 from llm_incident_manager.domain.notifications.notification import DeliveryState
 from llm_incident_manager.domain.vocabulary import Action, ActorType, NotificationType
 from llm_incident_manager.engine.context import Context
-from llm_incident_manager.engine.notify import notifications_of
+from llm_incident_manager.engine.notify import is_mutable, notifications_of
 from llm_incident_manager.engine.ports import Transaction
 from llm_incident_manager.engine.reactions import Moment, follow_ups
 
@@ -99,11 +100,22 @@ def write_rows(
         tx.notifications.cancel(after.id, reason="somebody has it", keep=(NotificationType.RESOLVED,))
     elif (after.ladder.cycle, after.ladder.told_at) != (before.ladder.cycle, before.ladder.told_at):
         _stop_retries(tx, after)
+    if after.silence is not None and any(isinstance(change, Silenced) for change in changes):
+        mute_pages(tx, after.id, after.silence.reason)
     for change in changes:
         if isinstance(change, PeopleTold):
             tx.notifications.add(notifications_of(after, change, at=at))
     if not all(isinstance(change, EventsJoined | NotificationSettled) for change in changes) or after.is_open:
         tx.outbox.put("incidents_changed", {"ids": [after.id], "opened": False})
+
+
+def mute_pages(tx: Transaction, incident_id: str, reason: str) -> None:
+    """Cancel what a silence keeps from leaving; the reason stands beside each page."""
+    for row in tx.notifications.of_incident(incident_id):
+        if row.state.is_pending and is_mutable(row):
+            tx.notifications.save(
+                msgspec.structs.replace(row, state=DeliveryState.CANCELLED, next_attempt_at=None, last_error=reason)
+            )
 
 
 def _stops_pages(change: Change, by: Actor) -> bool:

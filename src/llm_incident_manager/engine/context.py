@@ -5,9 +5,11 @@ from datetime import datetime
 
 import msgspec
 
+from llm_incident_manager.domain.incidents.incident import Incident, Silencing
 from llm_incident_manager.domain.notifications.notification import Notification
 from llm_incident_manager.domain.notifications.planning import Reach
 from llm_incident_manager.domain.routing.directory import Directory
+from llm_incident_manager.domain.routing.silence import silencing
 from llm_incident_manager.domain.vocabulary import Severity
 from llm_incident_manager.engine.settings import TenantSettings
 from llm_incident_manager.ids import IdSource
@@ -20,6 +22,10 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     directory: Directory
     channels: frozenset[str]
     ids: IdSource
+
+    def silencing(self, incident: Incident, at: datetime) -> Silencing | None:
+        """Return what keeps the incident's pages here at ``at``."""
+        return silencing(self.settings.silences, incident, at)
 
     def reach(self, severity: Severity, at: datetime) -> Reach:
         """Return what planning pages looks at."""

@@ -10,6 +10,7 @@ import msgspec
 import structlog
 
 from llm_incident_manager.clock import Clock
+from llm_incident_manager.domain.incidents import decide
 from llm_incident_manager.domain.incidents.changes import Change, NotificationSettled
 from llm_incident_manager.domain.incidents.incident import SYSTEM, Incident
 from llm_incident_manager.domain.notifications.message import (
@@ -22,9 +23,9 @@ from llm_incident_manager.domain.notifications.message import (
 )
 from llm_incident_manager.domain.notifications.notification import DeliveryState, Notification
 from llm_incident_manager.domain.vocabulary import NotificationType, Severity
-from llm_incident_manager.engine.commit import commit
+from llm_incident_manager.engine.commit import commit, mute_pages
 from llm_incident_manager.engine.context import Context, Contexts
-from llm_incident_manager.engine.notify import announce, fall_through, ladder_has_moved
+from llm_incident_manager.engine.notify import announce, fall_through, is_mutable, ladder_has_moved
 from llm_incident_manager.engine.ports import Store, Transaction
 from llm_incident_manager.engine.telemetry import Telemetry
 from llm_incident_manager.errors import Conflict, NotFound, Unavailable
@@ -112,6 +113,9 @@ class Deliver:
             incident = await self._store.read(notification.tenant, lambda tx: _still_wanted(tx, notification))
             if incident is None:
                 return
+            if _is_silenced(notification, incident, context, self._clock.now()):
+                await self._store.transact(notification.tenant, lambda tx: hush(tx, notification.id, context))
+                return
             outcome = await self._attempt(notification, incident, context)
             await self._settle(notification, outcome)
         except NotFound:
@@ -175,6 +179,20 @@ class Deliver:
             except Conflict:
                 if attempt == TRIES - 1:
                     raise
+
+
+def _is_silenced(row: Notification, incident: Incident, context: Context, at: datetime) -> bool:
+    return is_mutable(row) and incident.is_open and context.silencing(incident, at) is not None
+
+
+def hush(tx: Transaction, notification_id: str, context: Context) -> None:
+    """Keep a page that was planned before the silence was known here: its incident is silenced, the page cancelled."""
+    row = tx.notifications.get(notification_id)
+    incident = tx.incidents.get(row.incident_id)
+    silencing = context.silencing(incident, tx.now)
+    if silencing is not None and incident.is_open:
+        commit(tx, incident, decide.silence(incident, silencing), by=SYSTEM, context=context)
+        mute_pages(tx, incident.id, silencing.reason)
 
 
 def settle(tx: Transaction, notification_id: str, outcome: Outcome, context: Context, jitter: float) -> None:

@@ -84,8 +84,10 @@ def breach_announcement(incident: Incident, context: Context, *, which: str, at:
     """Return the page that says a deadline passed: to whoever has it, else to the level told last (RTE-06).
 
     Where the ladder goes on at that very deadline (§4.3's table always does), its page says so already and nothing more
-    is sent.
+    is sent; nor while a silence matches.
     """
+    if incident.silence is not None or context.silencing(incident, at) is not None:
+        return []
     plan, ladder = incident.plan, incident.ladder
     climbs = ladder.next_at is not None and ladder.next_at <= at and incident.snoozed_until is None
     if plan.policy is None or not plan.steps or climbs:
@@ -105,6 +107,12 @@ def breach_announcement(incident: Incident, context: Context, *, which: str, at:
             pages=pages,
         )
     ]
+
+
+def is_mutable(row: Notification) -> bool:
+    """Whether a silence keeps this page: not what a person sends on purpose, nor the news that it is over."""
+    by_hand = row.reason in ("paged_by_hand", "escalated_by_hand")
+    return not by_hand and row.type is not NotificationType.RESOLVED
 
 
 def ladder_has_moved(incident: Incident, row: Notification) -> bool:

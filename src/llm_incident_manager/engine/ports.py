@@ -9,6 +9,7 @@ from llm_incident_manager.domain.events.event import Event
 from llm_incident_manager.domain.incidents.changes import ChangeSet
 from llm_incident_manager.domain.incidents.incident import Actor, Incident
 from llm_incident_manager.domain.notifications.notification import Notification
+from llm_incident_manager.engine.alert_rows import Alert, AlertStore
 from llm_incident_manager.engine.heartbeat_store import HeartbeatStore
 from llm_incident_manager.engine.rows import (
     ApiKey,
@@ -280,6 +281,8 @@ class Transaction(Protocol):
     def audit(self) -> AuditStore: ...
     @property
     def heartbeats(self) -> HeartbeatStore: ...
+    @property
+    def alerts(self) -> AlertStore: ...
 
     def of(self, tenant: str) -> "Transaction":
         """Return the same transaction bound to another tenant (a batch may span several)."""
@@ -296,7 +299,12 @@ class SystemTransaction(Protocol):
 
     def claim_due_timers(self, *, limit: int, lease_seconds: float) -> list[Timer]:
         """Claim what is due (order: due time); a claim ends with the lease, or with ``timers.delete``/``replace``."""
-        ...
+
+    def due_alerts(self, *, limit: int) -> list[tuple[str, Alert]]:
+        """Return (tenant, alert) of those whose end has come untold, the longest first."""
+
+    def forget_alerts(self, before: datetime, *, limit: int) -> int:
+        """Remove at most ``limit`` alerts that ended before; returns how many."""
 
     def due_heartbeats(self, at: datetime, limit: int) -> list[Heartbeat]: ...
     def next_timer_at(self) -> datetime | None: ...
@@ -305,13 +313,11 @@ class SystemTransaction(Protocol):
         self, *, limit: int, lease_seconds: float, busy_channels: Sequence[str] = ()
     ) -> list[Notification]:
         """Claim pages whose attempt is due, worst severity first, then oldest; leaves out channels that are full."""
-        ...
 
     def next_notification_at(self) -> datetime | None: ...
 
     def notification_backlog(self) -> dict[str, int]:
         """Return the number of pending notifications by channel."""
-        ...
 
     def take_outbox(self, *, limit: int) -> list[OutboxRow]: ...
 
@@ -323,19 +329,15 @@ class SystemTransaction(Protocol):
 
     def last_incident_ids(self) -> list[str]:
         """Return the highest incident id (alias included) of each of the last 40 days that have any."""
-        ...
 
     def event_keys(self, *, after: tuple[str, str, str] | None, limit: int) -> list[tuple[str, str, str]]:
         """Return (tenant, source, event id) in primary-key order, in pages, to warm the memory of what was seen."""
-        ...
 
     def api_keys(self) -> list[ApiKey]:
         """Return every key that is not revoked, of all tenants (warmed into memory)."""
-        ...
 
     def touch_keys(self, used: Mapping[str, datetime]) -> None:
         """Record last use by key id."""
-        ...
 
     def tenants(self) -> list[Tenant]: ...
 
@@ -345,17 +347,14 @@ class SystemTransaction(Protocol):
 
     def configuration_revision(self) -> dict[str, int]:
         """Return each tenant's configuration revision, a number that rises with each change."""
-        ...
 
     def add_link(self, link: SignInLink) -> None: ...
 
     def redeem_link(self, digest: bytes) -> SignInLink | None:
         """Return the link once, if it exists and has not expired."""
-        ...
 
     def remembered_answer(self, tenant: str, key: str) -> tuple[bytes, bytes] | None:
         """Return (request digest, answer) kept for an ``Idempotency-Key``."""
-        ...
 
     def remember_answer(self, tenant: str, key: str, digest: bytes, answer: bytes) -> None: ...
 
@@ -370,11 +369,9 @@ class SystemTransaction(Protocol):
 
     def take_lease(self, name: str, holder: str, *, seconds: float) -> bool:
         """Take or renew a lease; False while somebody else holds it."""
-        ...
 
     def database_size(self) -> int:
         """Return bytes."""
-        ...
 
     def checkpoint(self, at: datetime, body: bytes, signature: bytes) -> None: ...
 

@@ -14,6 +14,7 @@ from llm_incident_manager.domain.oncall.schedule import Schedule
 from llm_incident_manager.domain.people import CatchAll, Team, User
 from llm_incident_manager.domain.routing.directory import Directory, OnCallAnswer
 from llm_incident_manager.domain.routing.route import Route
+from llm_incident_manager.domain.routing.silence import Silence
 from llm_incident_manager.engine.documents.classification import Classifying
 from llm_incident_manager.engine.documents.findings import Findings
 from llm_incident_manager.engine.documents.kinds import Kind, Written
@@ -49,6 +50,7 @@ class TenantSettings(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     retention: Retention = Retention()
     paused: frozenset[str] = frozenset()
+    silences: tuple[Silence, ...] = ()
     known: Known = Known()
     faults: tuple[FieldFault, ...] = ()
 
@@ -88,7 +90,7 @@ def build_settings(
     """Return the settings that ``items`` make; a faulty document never raises, it is named in ``faults``.
 
     A team or policy that lost one of its people is used with the rest: paging fewer is better than paging nobody. One
-    whose conditions cannot be read is left out, or it would match everything.
+    whose conditions cannot be read is left out, or it would match everything; so is a silence with any fault.
     """
     server = server or ServerSettings()
     items = sorted(items, key=lambda item: (item.kind, item.id))
@@ -101,7 +103,8 @@ def build_settings(
         findings = Findings()
         value = read(item.kind, item.document | _identity(item), known, findings)
         faults += [FieldFault(f"{item.kind}/{item.id}: {each.field}", each.message) for each in findings.faults]
-        if not any(fault.field.startswith("conditions") for fault in findings.faults):
+        muting = item.kind == Kind.SILENCES and bool(findings.faults)
+        if not muting and not any(fault.field.startswith("conditions") for fault in findings.faults):
             values[item.kind][item.id] = value
     classifying = values[Kind.CLASSIFICATION].get(Kind.CLASSIFICATION.value, Classifying())
     return TenantSettings(
@@ -119,6 +122,7 @@ def build_settings(
         thresholds=classifying.thresholds,
         limits=server.limits,
         retention=server.retention,
+        silences=tuple(values[Kind.SILENCES].values()),
         paused=frozenset(name for name, paused in values[Kind.PAUSES].items() if paused),
         known=known,
         faults=tuple(faults),

@@ -32,6 +32,9 @@ def decide_due(incident: Incident, timer: Timer, context: Context, *, at: dateti
     """Return what a due timer does: nothing unless its cause (kind, level, cycle, instant) still holds."""
     if not acts(incident, timer):
         return []
+    silencing = context.silencing(incident, at)
+    if timer.kind is TimerKind.SILENCE:
+        return decide.silence(incident, silencing)
     changes: list[Change] = []
     for breach in decide.breaches(incident, at=at):
         changes.append(breach)
@@ -44,6 +47,8 @@ def decide_due(incident: Incident, timer: Timer, context: Context, *, at: dateti
             return changes + decide.snooze(incident, until=None, at=at)
         case TimerKind.QUIET:
             return changes + _quiet(incident)
+        case _ if silencing is not None:
+            return changes + decide.silence(incident, silencing)
         case _:
             return changes + _climb(incident, context, at=at)
 

@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from llm_incident_manager.errors import Invalid
 from llm_incident_manager.sources import (
     cloudevents,
+    alertmanager,
     core_bundle,
     datadog,
     edge_agent,
@@ -17,6 +18,7 @@ from llm_incident_manager.sources import (
     langfuse,
     langsmith,
     litellm,
+    grafana,
     native,
     observatory,
     opsgenie,
@@ -54,6 +56,8 @@ BUILT_IN = (
     pagerduty.SPEC,
     pagerduty_v1.SPEC,
     victorops.SPEC,
+    alertmanager.SPEC,
+    grafana.SPEC,
 )
 ENTRY_POINT_GROUP = "llm_incident_manager.sources"
 

@@ -381,3 +381,16 @@ CHECKPOINTS = Table(
 )
 
 LEASES = Table("leases", SCHEMA, _name("name", key=True), _name("holder"), _instant("until"), sqlite_with_rowid=False)
+
+# What is firing, as told by senders that repeat themselves; the alert itself is the body.
+ALERTS = Table(
+    "alerts",
+    SCHEMA,
+    _name("tenant", key=True),
+    _name("source", key=True),
+    _name("fingerprint", key=True),
+    _instant("ends_at"),
+    _flag("is_firing"),
+    _bytes("body"),
+    Index("ix_alerts_ends", "is_firing", "ends_at"),
+)

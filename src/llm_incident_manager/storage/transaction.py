@@ -9,8 +9,10 @@ from sqlalchemy import Connection
 
 from llm_incident_manager.domain.escalation.timer import Timer
 from llm_incident_manager.domain.notifications.notification import Notification
+from llm_incident_manager.engine.alert_rows import Alert
 from llm_incident_manager.engine.rows import ApiKey, Heartbeat, OpenFingerprint, OutboxRow, SignInLink, Tenant
 from llm_incident_manager.storage import (
+    alerts,
     configuration,
     heartbeats,
     keys,
@@ -21,6 +23,7 @@ from llm_incident_manager.storage import (
     timers,
     warming,
 )
+from llm_incident_manager.storage.alerts import SqlAlerts
 from llm_incident_manager.storage.audit import SqlAudit
 from llm_incident_manager.storage.configuration import SqlConfiguration
 from llm_incident_manager.storage.dead_letters import SqlDeadLetters
@@ -62,6 +65,12 @@ class SqlSystemTransaction:
 
     def due_heartbeats(self, at: datetime, limit: int) -> list[Heartbeat]:
         return heartbeats.due(self._connection, at, limit)
+
+    def due_alerts(self, *, limit: int) -> list[tuple[str, Alert]]:
+        return alerts.due(self._connection, self.now, limit)
+
+    def forget_alerts(self, before: datetime, *, limit: int) -> int:
+        return alerts.forget(self._connection, before, limit)
 
     def next_timer_at(self) -> datetime | None:
         return timers.next_at(self._connection)
@@ -196,3 +205,7 @@ class SqlTransaction:
     @cached_property
     def audit(self) -> SqlAudit:
         return SqlAudit(self._connection, self.tenant)
+
+    @cached_property
+    def alerts(self) -> SqlAlerts:
+        return SqlAlerts(self._connection, self.tenant)

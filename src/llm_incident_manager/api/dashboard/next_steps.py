@@ -10,11 +10,12 @@ from llm_incident_manager.api.dashboard.words import People, count_down, instant
 
 _STATES = {
     "exhausted": "Every level was told; nobody else is paged by itself.",
-    "suppressed": "Quiet for now: a silence or a maintenance window holds the ladder back.",
+    "silenced": "Quiet for now: a silence holds the ladder back.",
     "snoozed": "Snoozed: the ladder waits.",
     "quiet": "It pages nobody by itself.",
     "none": "No ladder: this severity pages nobody by itself.",
 }
+_SILENCED = "A silence holds the pages back; if it is still open then, somebody is told."
 
 
 class NextStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +36,10 @@ def next_step_of(incident: dict[str, Any], people: People, now: datetime, *, cat
         left = count_down((snoozed - now).total_seconds())
         text = "The ladder waits until then, and goes on from where it stood."
         return NextStep(at=snoozed, left=left, towards="of snooze left", text=text)
+    silenced = instant(incident.get("silenced_until"))
+    if silenced is not None and status.is_open:
+        left = count_down((silenced - now).total_seconds())
+        return NextStep(at=silenced, left=left, towards="of silence left", text=_SILENCED)
     if at is not None and status.is_open:
         names = [people.target(target) for target in ladder.get("next_targets") or ()]
         unless = "somebody takes it" if is_takeable(incident) else "it is resolved"

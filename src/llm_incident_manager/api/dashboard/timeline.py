@@ -68,7 +68,13 @@ _BY_ITSELF = {
 """What is said where nobody did it, or a change tells what follows from another."""
 _PROMISES = {"acknowledgment": "the deadline to take it passed", "resolution": "the deadline to resolve it passed"}
 _STATE_VERBS = {"start_work": "started work", "de-escalate": "de-escalated"}
-_UPDATES = {"resolution": "wrote down how it ended", "snoozed": "let it snooze", "woken": "woke it up"}
+_UPDATES = {
+    "resolution": "wrote down how it ended",
+    "snoozed": "let it snooze",
+    "woken": "woke it up",
+    "silenced": "a silence matched: its pages wait",
+    "silence_ended": "no silence matches any more",
+}
 _KEY_MOMENTS = {"incident_created", "acknowledged", "resolved"}
 
 

@@ -21,6 +21,7 @@ STATUS_NAMES = {
 CAUSES = {
     "opened": "it opened",
     "severity_raised": "it got worse",
+    "silence_ended": "its silence ended",
     "next_level": "nobody acted in time",
     "acknowledgment_deadline": "nobody took it in time",
     "resolution_deadline": "it was not resolved in time",

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from llm_incident_manager.api.rest.answers import refusals
-from llm_incident_manager.api.rest.models import configuration, incidents, operations
+from llm_incident_manager.api.rest.models import configuration, incidents, operations, silences
 from llm_incident_manager.api.rest.models.shapes import Problem
 from llm_incident_manager.domain.events.raw import (
     MAX_LABEL,
@@ -50,6 +50,7 @@ _GIVEN: tuple[type[BaseModel], ...] = (
     configuration.ScheduleDocument,
     configuration.SourceDocument,
     configuration.Configured,
+    silences.SilenceDocument,
     operations.KeyGiven,
     operations.RotateGiven,
     operations.TenantGiven,

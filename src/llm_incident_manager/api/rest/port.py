@@ -10,6 +10,7 @@ from llm_incident_manager.api.identity import IdentifyPort
 from llm_incident_manager.clock import Clock
 from llm_incident_manager.domain.incidents.changes import RequestFacts
 from llm_incident_manager.engine.accept import BatchReceipt, Receipt
+from llm_incident_manager.engine.alerts import Alerts
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.heartbeats import Heartbeats
 from llm_incident_manager.engine.open_by_hand import OpenByHand
@@ -18,6 +19,7 @@ from llm_incident_manager.engine.query import Query
 from llm_incident_manager.engine.report import Report
 from llm_incident_manager.engine.respond import Respond
 from llm_incident_manager.engine.settings import TenantSettings
+from llm_incident_manager.engine.silences import Silences
 from llm_incident_manager.engine.source_acts import SourceActs
 from llm_incident_manager.engine.telemetry import Telemetry
 from llm_incident_manager.errors import Invalid, Unavailable
@@ -185,6 +187,8 @@ class RestPort(msgspec.Struct, frozen=True, kw_only=True):
     intake: IntakePort
     acts: SourceActs
     heartbeats: Heartbeats
+    silences: Silences
+    alerts: Alerts
     identify: IdentifyPort
     query: Query
     respond: Respond

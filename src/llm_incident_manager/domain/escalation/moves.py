@@ -10,20 +10,22 @@ from types import MappingProxyType
 import msgspec
 
 from llm_incident_manager.domain.escalation.timer import Timer, TimerKind
-from llm_incident_manager.domain.incidents.incident import Incident
+from llm_incident_manager.domain.incidents.decide import is_unheard
+from llm_incident_manager.domain.incidents.incident import Incident, Silencing
 from llm_incident_manager.domain.incidents.ladder import Ladder, LadderState, Plan, Step, StepKind
 from llm_incident_manager.domain.vocabulary import Status
 
 _UNRESOLVED = frozenset({Status.NEW, Status.ACKNOWLEDGED, Status.IN_PROGRESS, Status.ESCALATED})
-_UNTAKEN = frozenset({Status.NEW, Status.ESCALATED})
+UNTAKEN = frozenset({Status.NEW, Status.ESCALATED})
+"""Nobody has it."""
 
 GUARDS: Mapping[StepKind, frozenset[Status]] = MappingProxyType(
     {
-        StepKind.LEVEL: _UNTAKEN,
+        StepKind.LEVEL: UNTAKEN,
         StepKind.ACKNOWLEDGMENT: frozenset({Status.NEW}),
         StepKind.RESOLUTION: _UNRESOLVED,
         StepKind.MANAGER: _UNRESOLVED,
-        StepKind.CATCH_ALL: _UNTAKEN,
+        StepKind.CATCH_ALL: UNTAKEN,
     }
 )
 
@@ -48,12 +50,12 @@ def settle(ladder: Ladder, plan: Plan, status: Status) -> Ladder:
         return replace(ladder, state=LadderState.QUIET, pending=None, next_at=None)
     pending = _pending(ladder, plan, status)
     if pending is None:
-        if status in _UNTAKEN:
+        if status in UNTAKEN:
             reason = "every level was told"
             return replace(ladder, state=LadderState.EXHAUSTED, pending=None, next_at=None, reason=reason)
         return replace(ladder, state=LadderState.TAKEN, pending=None, next_at=None, reason="somebody has it")
-    state = LadderState.CLIMBING if status in _UNTAKEN else LadderState.TAKEN
-    reason = "" if status in _UNTAKEN else "somebody has it"
+    state = LadderState.CLIMBING if status in UNTAKEN else LadderState.TAKEN
+    reason = "" if status in UNTAKEN else "somebody has it"
     return replace(ladder, state=state, pending=pending, next_at=_due(ladder, plan, pending), reason=reason)
 
 
@@ -94,6 +96,29 @@ def resume(ladder: Ladder, plan: Plan, status: Status, *, at: datetime) -> Ladde
         return settled
     late = (at - settled.next_at).total_seconds()
     return replace(settled, next_at=at, late_seconds=settled.late_seconds + late)
+
+
+def mute(ladder: Ladder, silence: Silencing, status: Status) -> Ladder:
+    """Return the ladder held by a silence: somebody who has it keeps it, and what would be told waits."""
+    if ladder.state in (LadderState.TAKEN, LadderState.QUIET, LadderState.ENDED):
+        return ladder
+    if ladder.state is LadderState.SNOOZED and status.is_open:
+        return ladder
+    return replace(ladder, state=LadderState.SILENCED, reason=silence.reason)
+
+
+def unheard(plan: Plan, *, at: datetime, cycle: int = 1) -> Ladder:
+    """Return the ladder before its first step, told to nobody yet; a plan without steps is quiet."""
+    if not plan.steps:
+        return start(plan, Status.NEW, at=at, cycle=cycle)
+    return Ladder(state=LadderState.SILENCED, cycle=cycle, level=plan.steps[0].level, opened_at=at)
+
+
+def tell_again(ladder: Ladder, plan: Plan, status: Status, *, at: datetime) -> Ladder:
+    """Return the ladder with its present step told at ``at``; what follows keeps its distance from now."""
+    planned = sum(step.after_seconds for step in plan.steps[: ladder.index + 1])
+    late = max(0.0, (at - ladder.opened_at).total_seconds() - planned)
+    return settle(replace(ladder, told_at=at, late_seconds=late), plan, status)
 
 
 def carry_over(ladder: Ladder, before: Plan, after: Plan, status: Status) -> Ladder:
@@ -139,9 +164,15 @@ def wanted_timers(incident: Incident) -> tuple[Timer, ...]:
     ladder, sla = incident.ladder, incident.sla
     if incident.snoozed_until is not None:
         want(TimerKind.SNOOZE, ladder.level, incident.snoozed_until)
-    elif ladder.pending is not None and ladder.next_at is not None:
+    if incident.silence is not None:
+        want(TimerKind.SILENCE, ladder.level, incident.silence.until)
+    if incident.snoozed_until is None and incident.silence is None and _waits(ladder):
+        assert ladder.pending is not None
+        assert ladder.next_at is not None
         step = incident.plan.steps[ladder.pending]
         want(TimerKind(step.kind.value), step.level, ladder.next_at)
+    if is_unheard(incident):
+        return tuple(timers)
     if incident.status is Status.NEW and sla.acknowledgment_deadline and not sla.acknowledgment_breached:
         want(TimerKind.SLA_ACKNOWLEDGMENT, 1, sla.acknowledgment_deadline)
     if sla.resolution_deadline is not None and not sla.resolution_breached:
@@ -156,6 +187,10 @@ def _quiet_at(incident: Incident, seconds: int) -> datetime:
     since = max(incident.last_event_at or incident.created_at, incident.times.open_since or incident.created_at)
     due = since + timedelta(seconds=seconds, minutes=1) - timedelta(microseconds=1)
     return due.replace(second=0, microsecond=0)
+
+
+def _waits(ladder: Ladder) -> bool:
+    return ladder.pending is not None and ladder.next_at is not None
 
 
 def _pending(ladder: Ladder, plan: Plan, status: Status) -> int | None:

@@ -19,6 +19,7 @@ class TimerKind(StrEnum):
     SNOOZE = "snooze"
     QUIET = "quiet"
     """Nothing more came from a source that never says when it is over."""
+    SILENCE = "silence"
 
 
 class Timer(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ import msgspec
 
 from llm_incident_manager.domain.classification.decision import Classification
 from llm_incident_manager.domain.events.event import Resource
-from llm_incident_manager.domain.incidents.incident import Actor, Link, RoutingReason
+from llm_incident_manager.domain.incidents.incident import Actor, Link, RoutingReason, Silencing
 from llm_incident_manager.domain.incidents.ladder import Ladder, Plan
 from llm_incident_manager.domain.vocabulary import Action, Category, Environment, NotificationType, Severity, Status
 
@@ -181,6 +181,12 @@ class Snoozed(_Change, frozen=True, kw_only=True, tag="snoozed", omit_defaults=T
     until: datetime | None
 
 
+class Silenced(_Change, frozen=True, kw_only=True, tag="silenced", omit_defaults=True):
+    """Silences match it: its ladder waits until the last of them ends; ``None``: no silence matches any more."""
+
+    silence: Silencing | None
+
+
 Change = (
     IncidentOpened
     | Routed
@@ -197,6 +203,7 @@ Change = (
     | NotificationSettled
     | SlaBreached
     | Snoozed
+    | Silenced
 )
 
 QUIET = (EventsJoined, NotificationSettled)

@@ -13,11 +13,12 @@ from llm_incident_manager.domain.incidents.changes import (
     IncidentLinked,
     ResolutionRecorded,
     SeverityChanged,
+    Silenced,
     SlaBreached,
     Snoozed,
     StatusChanged,
 )
-from llm_incident_manager.domain.incidents.incident import Actor, Incident, Link
+from llm_incident_manager.domain.incidents.incident import Actor, Incident, Link, Silencing
 from llm_incident_manager.domain.incidents.transitions import (
     WALK_TO_RESOLVED,
     InvalidTransition,
@@ -164,8 +165,27 @@ def snooze(incident: Incident, *, until: datetime | None, at: datetime) -> list[
     return [] if until == incident.snoozed_until else [Snoozed(until=until)]
 
 
+def silence(incident: Incident, silencing: Silencing | None) -> list[Change]:
+    """Return the muting, its extension or its end; nothing where it is so already, or nobody is to be paged."""
+    if not incident.is_open or incident.imported or silencing == incident.silence:
+        return []
+    if silencing is not None and not incident.plan.steps:
+        return []
+    return [Silenced(silence=silencing)]
+
+
+def is_unheard(incident: Incident) -> bool:
+    """Whether a silence has kept the ladder from its first step so far."""
+    return incident.silence is not None and incident.ladder.index < 0
+
+
 def breaches(incident: Incident, *, at: datetime) -> list[Change]:
-    """Return the deadlines missed by ``at`` that are not recorded yet (RTE-06)."""
+    """Return the deadlines missed by ``at`` that are not recorded yet (RTE-06).
+
+    None while a silence holds an incident of which nobody was ever told: its deadlines count from the silence's end.
+    """
+    if is_unheard(incident):
+        return []
     sla, found = incident.sla, list[Change]()
     acknowledgment, resolution = sla.acknowledgment_deadline, sla.resolution_deadline
     if incident.status is Status.NEW and acknowledgment and at >= acknowledgment and not sla.acknowledgment_breached:

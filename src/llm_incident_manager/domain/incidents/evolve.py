@@ -22,6 +22,7 @@ from llm_incident_manager.domain.incidents.changes import (
     ResolutionRecorded,
     Routed,
     SeverityChanged,
+    Silenced,
     SlaBreached,
     Snoozed,
     StatusChanged,
@@ -136,6 +137,8 @@ def _applied(state: Incident, change: Change, at: datetime, by: Actor) -> Incide
             return replace(state, sla=replace(state.sla, resolution_breached=True))
         case Snoozed(until=until):
             return replace(state, snoozed_until=until)
+        case Silenced(silence=silence):
+            return replace(state, silence=silence)
         case CommentAdded() | PeopleTold() | NotificationSettled():
             return state
         case _:

@@ -73,6 +73,14 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
     open_since: datetime | None = None
 
 
+class Silencing(msgspec.Struct, frozen=True, kw_only=True):
+    """Why nobody is paged for now: the silences that match, until the last of them ends."""
+
+    until: datetime
+    silences: tuple[str, ...] = ()
+    reason: str = ""
+
+
 class RoutingReason(msgspec.Struct, frozen=True, kw_only=True):
     """Why these people: the route, the policy, and a sentence."""
 
@@ -119,6 +127,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     resolved_at: datetime | None = None
     closed_at: datetime | None = None
     snoozed_until: datetime | None = None
+    silence: Silencing | None = None
     sla: Sla = Sla()
     links: tuple[Link, ...] = ()
     times: Times = Times()

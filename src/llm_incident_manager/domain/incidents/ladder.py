@@ -29,6 +29,7 @@ class LadderState(StrEnum):
     TAKEN = "taken"
     EXHAUSTED = "exhausted"
     SNOOZED = "snoozed"
+    SILENCED = "silenced"
     ENDED = "ended"
     QUIET = "quiet"
 

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     SOURCES = "sources"
     CLASSIFICATION = "classification"
     PAUSES = "pauses"
+    SILENCES = "silences"
 
 
 SINGLE = frozenset({Kind.CATCH_ALL, Kind.CLASSIFICATION})

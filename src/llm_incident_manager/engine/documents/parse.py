@@ -12,6 +12,7 @@ from llm_incident_manager.engine.documents.people import parse_catch_all, parse_
 from llm_incident_manager.engine.documents.policies import parse_policy
 from llm_incident_manager.engine.documents.routes import parse_route
 from llm_incident_manager.engine.documents.schedules import parse_schedule
+from llm_incident_manager.engine.documents.silences import parse_silence
 from llm_incident_manager.engine.documents.sources import parse_source, without_key
 from llm_incident_manager.engine.documents.templates import parse_template
 from llm_incident_manager.errors import FieldFault
@@ -40,6 +41,7 @@ PARSERS: dict[str, Callable[[dict[str, Any], Known, Findings], Any]] = {
     Kind.SOURCES: parse_source,
     Kind.CLASSIFICATION: parse_classification,
     Kind.PAUSES: parse_pause,
+    Kind.SILENCES: parse_silence,
 }
 
 

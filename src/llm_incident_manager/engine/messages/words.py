@@ -14,6 +14,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "manager_page": "it has lasted so long that the incident manager is told",
         "exhausted": "every level was told, and nobody took it; you are the last resort",
         "severity_raised": "it has become worse, so that everybody is told anew",
+        "silence_ended": "the silence that kept it from you has ended, and it is still open",
         "escalated_by_hand": "somebody escalated it to you",
         "paged_by_hand": "somebody asked for you",
         "fallback": "those who should have been told could not be reached",

@@ -69,6 +69,9 @@ def _route(incident: Incident, told: list[dict[str, Any]]) -> dict[str, Any]:
         {"by": page["recipient"] or page["target"], "finding": page["sentence"], "channel": page["channel"]}
         for page in told
     ]
+    if incident.silence is not None and incident.is_open:
+        sentence += f"; nobody is paged now, {incident.silence.reason}"
+        evidence += [{"by": "silence", "finding": each} for each in incident.silence.silences]
     return {
         "text": f"{sentence[:1].upper()}{sentence[1:]}.",
         "route": routing.route,

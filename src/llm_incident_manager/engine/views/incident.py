@@ -11,6 +11,7 @@ from llm_incident_manager.engine.views.instants import iso, iso_or_none
 
 def incident_document(incident: Incident) -> dict[str, Any]:
     """Return the incident as plain values; texts stay as they came, to be escaped where they are shown."""
+    silence = incident.silence if incident.is_open else None
     return {
         "id": incident.id,
         "external_id": incident.external_id,
@@ -61,6 +62,8 @@ def incident_document(incident: Incident) -> dict[str, Any]:
         "event_metrics": dict(incident.metrics),
         "last_event_at": iso_or_none(incident.last_event_at),
         "snoozed_until": iso_or_none(incident.snoozed_until),
+        "silenced_until": iso_or_none(silence.until) if silence is not None else None,
+        "silenced_by": list(silence.silences) if silence is not None else [],
         "imported": incident.imported,
         "allowed_actions": [action.value for action in allowed_actions(incident.status)],
         "ladder": ladder_document(incident),
@@ -99,6 +102,8 @@ def _why(state: LadderState) -> str:
             return "every level was told"
         case LadderState.SNOOZED:
             return "it is snoozed"
+        case LadderState.SILENCED:
+            return "a silence matches it"
         case LadderState.ENDED:
             return "the incident is over"
         case LadderState.QUIET:

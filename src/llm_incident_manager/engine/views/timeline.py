@@ -19,10 +19,12 @@ from llm_incident_manager.domain.incidents.changes import (
     ResolutionRecorded,
     Routed,
     SeverityChanged,
+    Silenced,
     SlaBreached,
     Snoozed,
     StatusChanged,
 )
+from llm_incident_manager.domain.incidents.incident import Silencing
 from llm_incident_manager.domain.vocabulary import Action
 from llm_incident_manager.engine.rows import StoredChange
 from llm_incident_manager.engine.views.instants import iso, iso_or_none
@@ -120,8 +122,22 @@ def _told(change: Change, change_set: ChangeSet) -> Told | None:
         case Snoozed():
             facts = {"kind": "snoozed" if change.until is not None else "woken", "until": iso_or_none(change.until)}
             return Told(event_type="incident_updated", facts=facts)
+        case Silenced(silence=silence):
+            return _silenced(silence)
         case LadderMoved():
             return None
+
+
+def _silenced(silence: Silencing | None) -> Told:
+    if silence is None:
+        return Told(event_type="incident_updated", facts={"kind": "silence_ended"})
+    facts = {
+        "kind": "silenced",
+        "until": iso(silence.until),
+        "silences": list(silence.silences),
+        "reason": silence.reason,
+    }
+    return Told(event_type="incident_updated", facts=facts, notes=silence.reason)
 
 
 def _opened(change: IncidentOpened) -> Told:

@@ -203,7 +203,7 @@ class Ladder(Answer):
     """Where the escalation stands: the level told last, and whom it tells next and when."""
 
     level: int
-    state: Literal["climbing", "taken", "exhausted", "snoozed", "ended", "quiet"]
+    state: Literal["climbing", "taken", "exhausted", "snoozed", "silenced", "ended", "quiet"]
     next_at: Instant | None
     next_level: int | None
     next_step: str | None
@@ -254,6 +254,8 @@ class Incident(Answer):
     event_metrics: dict[str, float]
     last_event_at: Instant | None
     snoozed_until: Instant | None
+    silenced_until: Instant | None
+    silenced_by: list[str]
     imported: bool
     allowed_actions: list[Action]
     ladder: Ladder
