@@ -8,17 +8,17 @@ from importlib.metadata import EntryPoint, entry_points
 
 from llm_incident_manager.errors import Invalid
 from llm_incident_manager.sources import (
-    cloudevents,
     alertmanager,
+    cloudevents,
     core_bundle,
     datadog,
     edge_agent,
     governance,
+    grafana,
     incidentio,
     langfuse,
     langsmith,
     litellm,
-    grafana,
     native,
     observatory,
     opsgenie,

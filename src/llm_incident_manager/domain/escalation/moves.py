@@ -171,14 +171,14 @@ def wanted_timers(incident: Incident) -> tuple[Timer, ...]:
         assert ladder.next_at is not None
         step = incident.plan.steps[ladder.pending]
         want(TimerKind(step.kind.value), step.level, ladder.next_at)
+    if incident.quiet_seconds is not None:
+        want(TimerKind.QUIET, 1, _quiet_at(incident, incident.quiet_seconds))
     if is_unheard(incident):
         return tuple(timers)
     if incident.status is Status.NEW and sla.acknowledgment_deadline and not sla.acknowledgment_breached:
         want(TimerKind.SLA_ACKNOWLEDGMENT, 1, sla.acknowledgment_deadline)
     if sla.resolution_deadline is not None and not sla.resolution_breached:
         want(TimerKind.SLA_RESOLUTION, 1, sla.resolution_deadline)
-    if incident.quiet_seconds is not None:
-        want(TimerKind.QUIET, 1, _quiet_at(incident, incident.quiet_seconds))
     return tuple(timers)
 
 
