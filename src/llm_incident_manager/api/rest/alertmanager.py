@@ -13,12 +13,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from llm_incident_manager.api.bodies import ClientGone, header, json_object, read_body
+from llm_incident_manager.api.identity import request_facts
 from llm_incident_manager.api.problems import problem_headers, status_of
 from llm_incident_manager.api.rest import alertmanager_shapes as shapes
 from llm_incident_manager.api.rest import door_key
 from llm_incident_manager.api.rest.asking import require_plain
-from llm_incident_manager.api.bodies import ClientGone, header, json_object, read_body
-from llm_incident_manager.api.identity import request_facts
 from llm_incident_manager.api.rest.port import RestPort
 from llm_incident_manager.domain.classification.pattern import compile_pattern
 from llm_incident_manager.domain.routing.silence import Matcher, SilenceState
