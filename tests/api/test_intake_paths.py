@@ -90,6 +90,52 @@ async def test_one_connection_serves_many_events(door: Door) -> None:
     assert await door.counted() == 20
 
 
+async def test_heads_that_are_alike_are_still_read(door: Door) -> None:
+    """The short cut knows a head again; every way in which the next request may differ from it is looked at."""
+    async with door.connection() as connection:
+        for size in (1, 10, 100, 1000, 10_000, 7):
+            await connection.send(request(door.body(description="x" * size), JSON, key=PLATFORM_KEY))
+            assert (await connection.answer()).status == 202, size
+        body = door.body()
+        whole = request(body, JSON, key=PLATFORM_KEY)
+        await connection.send(whole + whole)
+        assert [(await connection.answer()).json["status"] for _ in range(2)] == ["accepted", "duplicate"]
+        await connection.send(whole[:-9], whole[-9:])
+        assert (await connection.answer()).json["status"] == "duplicate"
+        await connection.send(whole.replace(b"Content-Length: ", b"Content-Length: 00"))
+        assert (await connection.answer()).json["status"] == "duplicate"
+        await connection.send(request(body, JSON, key="wrong" + PLATFORM_KEY[5:]))
+        assert (await connection.answer()).status == 401
+        await connection.send(request(body, JSON, "X-Tenant: nobody", key=PLATFORM_KEY))
+        assert (await connection.answer()).status == 404
+        await connection.send(whole.replace(b"POST", b"PUT "))
+        assert (await connection.answer()).status in (400, 405)
+    assert await door.counted() == 7
+
+
+async def test_a_length_that_lies_after_a_known_head_is_waited_for_or_refused(door: Door) -> None:
+    async with door.connection() as connection:
+        body = door.body()
+        await connection.send(request(body, JSON, key=PLATFORM_KEY))
+        assert (await connection.answer()).status == 202
+        longer = request(body, JSON, key=PLATFORM_KEY, length=len(body) + 1)
+        await connection.send(longer, b" ")
+        assert (await connection.answer()).json["status"] == "duplicate"
+        await connection.send(request(body, JSON, key=PLATFORM_KEY, length=10**12))
+        assert (await connection.answer()).status == 413
+
+
+@pytest.mark.requirement("SEC-04")
+async def test_a_source_that_has_its_networks_may_not_send_from_elsewhere(door: Door) -> None:
+    await door.api.story.configure({"sources": [{"name": "llm-sentinel", "allow_ips": ["192.0.2.0/24"]}]})
+    async with door.connection() as connection:
+        for _ in range(2):
+            await connection.send(request(door.body(source="llm-sentinel"), JSON, key=PLATFORM_KEY))
+            answer = await connection.answer()
+            assert (answer.status, answer.json["code"]) == (403, "address_refused")
+    assert await door.counted() == 0
+
+
 async def test_bearer_is_as_good_as_the_other_header(door: Door) -> None:
     assert (await door.post(door.body(), f"Authorization: Bearer {PLATFORM_KEY}", key=None)).status == 202
     assert (await door.post(door.body(), f"authorization: bearer {PLATFORM_KEY}", key=None)).status == 202

@@ -22,6 +22,7 @@ from llm_incident_manager.engine.receipts import batch_receipt, duplicate, rejec
 from llm_incident_manager.engine.records import Position, Record
 from llm_incident_manager.engine.refused_events import RefusedEvents
 from llm_incident_manager.engine.rows import DeadLetter
+from llm_incident_manager.engine.settings import TenantSettings
 from llm_incident_manager.engine.source_gate import SourceGate
 from llm_incident_manager.engine.source_rate import SourceRate
 from llm_incident_manager.engine.telemetry import Telemetry
@@ -76,7 +77,7 @@ class Intake:
         self._telemetry = telemetry
         self._letters = RefusedEvents(store, ids)
         self._gate = SourceGate(contexts, telemetry)
-        self._rate = SourceRate(contexts, telemetry, self._gate)
+        self._rate = SourceRate(telemetry, self._gate)
         self._lag_seconds = 0.0
         self._lag_asked = float("-inf")
         self.decoded: dict[Position, Event] = {}
@@ -94,7 +95,9 @@ class Intake:
         """
         caller.require(Scope.INGEST)
         arrival = Arrival.of(self._clock)
-        return await self._accept_event(self.read_single(body, caller, arrival.now), body, caller, arrival)
+        settings = self._contexts(caller.tenant).settings
+        event = self.read_single(body, caller, arrival.now, settings)
+        return await self._accept_event(event, body, caller, arrival, settings)
 
     def accept_soon(self, body: bytes, caller: Caller, answer: Callable[[Receipt | Unavailable], None]) -> bool:
         """Accept one event without anybody waiting: ``answer`` is called once it is durable, or known before.
@@ -106,14 +109,15 @@ class Intake:
             return False
         caller.require(Scope.INGEST)
         arrival = Arrival.of(self._clock)
-        event = self.read_single(body, caller, arrival.now)
+        settings = self._contexts(caller.tenant).settings
+        event = self.read_single(body, caller, arrival.now, settings)
         identity = (caller.tenant, event.source, event.event_id)
         if not self._seen.is_new(identity):
             recent, incident_id = self._seen.lookup(identity)
             if recent:
                 answer(duplicate(event, incident_id))
             return recent
-        admitted = self.admit(event, body, caller, arrival, identity)
+        admitted = self.admit(event, body, caller, arrival, identity, settings)
 
         def stored(outcome: list[Position] | Unavailable) -> None:
             if isinstance(outcome, Unavailable):
@@ -160,7 +164,7 @@ class Intake:
         """
         caller.require(Scope.INGEST)
         arrival = Arrival.of(self._clock)
-        now = arrival.now
+        now, settings = arrival.now, self._contexts(caller.tenant).settings
         receipts: list[Receipt | None] = []
         waiting: list[tuple[int, Admitted]] = []
         mine: dict[Identity, int] = {}
@@ -168,7 +172,7 @@ class Intake:
         try:
             for item in items:
                 try:
-                    event = self._read(item, caller, now)
+                    event = self._read(item, caller, now, settings)
                     identity = (caller.tenant, event.source, event.event_id)
                     if identity in mine:
                         first = next(each for place, each in waiting if place == mine[identity])
@@ -183,7 +187,7 @@ class Intake:
                             receipts.append(known)
                             continue
                     try:
-                        admitted = self.admit(event, item, caller, arrival, identity)
+                        admitted = self.admit(event, item, caller, arrival, identity, settings)
                     except refusals as refused:
                         receipts.append(rejected(event.event_id, refused))
                         continue
@@ -220,17 +224,13 @@ class Intake:
         await self._letters.keep(caller.tenant, [letter])
 
     def _letter(self, body: bytes, caller: Caller, source: str | None, refused: Invalid, at: datetime) -> DeadLetter:
-        kept = self._redacted(caller.tenant, source or caller.source, body)
+        settings = self._contexts(caller.tenant).settings
+        kept = _redacted(settings, source or caller.source, body)
         return self._letters.letter(kept, caller.tenant, source, refused, at)
-
-    def _redacted(self, tenant: str, source: str | None, body: bytes) -> bytes:
-        """Return what of ``body`` may be kept; the very same object where its source asks for nothing."""
-        settings = self._contexts(tenant).settings.sources.get(source or "")
-        return redact_body(body, settings.redact) if settings is not None and settings.redact else body
 
     def require_open(self, caller: Caller, source: str) -> None:
         """Raise Forbidden where ``caller`` may not send for ``source`` now (:class:`SourceGate`)."""
-        self._gate.require_open(caller, source)
+        self._gate.require_open(caller, source, self._contexts(caller.tenant).settings.sources)
 
     async def _store_gathered(self, waiting: list[tuple[int, Admitted]], receipts: list[Receipt | None]) -> None:
         if not waiting:
@@ -242,27 +242,28 @@ class Intake:
             self._count_accepted(source, number)
         waiting.clear()
 
-    def read_single(self, body: bytes, caller: Caller, now: datetime) -> Event:
+    def read_single(self, body: bytes, caller: Caller, now: datetime, settings: TenantSettings) -> Event:
         """Return the event in ``body``; raises Invalid or Forbidden, and counts that."""
         try:
-            return self._read(body, caller, now)
+            return self._read(body, caller, now, settings)
         except Invalid:
             self._gate.refused(caller, peek(body).source, "invalid")
             raise
 
-    def _read(self, body: bytes, caller: Caller, now: datetime) -> Event:
-        settings = self._contexts(caller.tenant).settings
+    def _read(self, body: bytes, caller: Caller, now: datetime, settings: TenantSettings) -> Event:
         event = accept_document(body, tenant=caller.tenant, received_at=now, sources=settings.sources)
-        self.require_open(caller, event.source)
+        self._gate.require_open(caller, event.source, settings.sources)
         return event
 
-    async def _accept_event(self, event: Event, body: bytes, caller: Caller, arrival: Arrival) -> Receipt:
+    async def _accept_event(
+        self, event: Event, body: bytes, caller: Caller, arrival: Arrival, settings: TenantSettings
+    ) -> Receipt:
         identity = (caller.tenant, event.source, event.event_id)
         if not self._seen.is_new(identity):
             known = await self._known_before(event, identity)
             if known is not None:
                 return known
-        admitted = self.admit(event, body, caller, arrival, identity)
+        admitted = self.admit(event, body, caller, arrival, identity, settings)
         try:
             (position,) = await self._journal.append([admitted.record])
         except BaseException:
@@ -297,18 +298,26 @@ class Intake:
             return self._seen.lookup(identity)
         return True, known[(source, event_id)]
 
-    def admit(self, event: Event, body: bytes, caller: Caller, arrival: Arrival, identity: Identity) -> Admitted:
+    def admit(
+        self,
+        event: Event,
+        body: bytes,
+        caller: Caller,
+        arrival: Arrival,
+        identity: Identity,
+        settings: TenantSettings,
+    ) -> Admitted:
         """Let a new event in and give it its incident's id; :meth:`settle` or :meth:`withdraw` must follow.
 
         Raises RateLimited, or Unavailable where too much is waiting already.
         """
         tenant = caller.tenant
-        redacted = self._redacted(tenant, event.source, body)
+        redacted = _redacted(settings, event.source, body)
         if redacted is not body:
             body, sources = redacted, self._contexts(tenant).settings.sources
             event = accept_document(body, tenant=tenant, received_at=arrival.now, sources=sources)
         joined = None if event.is_change else self._open.get(tenant, event.fingerprint)
-        kept = self._rate.admit(event, caller, joined is not None, arrival.monotonic)
+        kept = self._rate.admit(event, caller, joined is not None, arrival.monotonic, settings)
         if joined is not None and self._lag(arrival.monotonic) > MAX_LAG_SECONDS:
             self._gate.refused(caller, event.source, "lagging")
             raise Unavailable("more is waiting than can be worked off now; send it again", code="lagging")
@@ -363,3 +372,9 @@ class Intake:
 
     def _count_accepted(self, source: str, number: int) -> None:
         self._telemetry.count("integration_requests_total", (("source", source),), number)
+
+
+def _redacted(settings: TenantSettings, source: str | None, body: bytes) -> bytes:
+    """Return what of ``body`` may be kept; the very same object where its source asks for nothing."""
+    own = settings.sources.get(source or "")
+    return redact_body(body, own.redact) if own is not None and own.redact else body

@@ -136,8 +136,11 @@ class SeenEvents:
 
     def _mark(self, identity: Identity) -> None:
         bloom = self._bloom
-        for place in self._places(identity):
-            bloom[place >> 3] |= 1 << (place & 7)
+        a, b, c, d = self._places(identity)
+        bloom[a >> 3] |= 1 << (a & 7)
+        bloom[b >> 3] |= 1 << (b & 7)
+        bloom[c >> 3] |= 1 << (c & 7)
+        bloom[d >> 3] |= 1 << (d & 7)
 
     def _places(self, identity: Identity) -> tuple[int, int, int, int]:
         # The filter lives as long as the process, so the process's own keyed hash will do; two halves of it make four

@@ -1,5 +1,8 @@
 """Who may send for a source, and how many were refused: by its key, by being disabled, by the network (SEC-04)."""
 
+from collections.abc import Mapping
+
+from llm_incident_manager.domain.events.event import SourceSettings
 from llm_incident_manager.domain.events.origin import is_within
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.context import Contexts
@@ -14,15 +17,16 @@ class SourceGate:
         self._contexts = contexts
         self._telemetry = telemetry
 
-    def require_open(self, caller: Caller, source: str) -> None:
+    def require_open(self, caller: Caller, source: str, sources: Mapping[str, SourceSettings]) -> None:
         """Raise Forbidden where ``caller`` may not send for ``source``: another's key, disabled, a wrong network.
 
-        Nobody is asked for a network whose request came by none (a queue, a replay).
+        ``sources`` are the settings of the caller's tenant. Nobody is asked for a network whose request came by none (a
+        queue, a replay).
         """
         if caller.source is not None and source != caller.source:
             self.refused(caller, source, "forbidden")
             raise Forbidden(f"this key sends for source {caller.source} only, not for {source}")
-        settings = self._contexts(caller.tenant).settings.sources.get(source)
+        settings = sources.get(source)
         if settings is None:
             return
         if not settings.enabled:

@@ -2,7 +2,7 @@
 
 from llm_incident_manager.domain.events.event import Event
 from llm_incident_manager.engine.caller import Caller
-from llm_incident_manager.engine.context import Contexts
+from llm_incident_manager.engine.settings import TenantSettings
 from llm_incident_manager.engine.source_gate import SourceGate
 from llm_incident_manager.engine.telemetry import Telemetry
 from llm_incident_manager.errors import RateLimited
@@ -12,16 +12,14 @@ from llm_incident_manager.resilience.sliding_window import SlidingWindow
 class SourceRate:
     """A sliding window for each tenant, key and source, with a reserve for new problems."""
 
-    def __init__(self, contexts: Contexts, telemetry: Telemetry, gate: SourceGate) -> None:
-        self._contexts = contexts
+    def __init__(self, telemetry: Telemetry, gate: SourceGate) -> None:
         self._telemetry = telemetry
         self._gate = gate
         self._windows: dict[tuple[str, str, str], SlidingWindow] = {}
 
-    def admit(self, event: Event, caller: Caller, joins: bool, now: float) -> bool:
+    def admit(self, event: Event, caller: Caller, joins: bool, now: float, settings: TenantSettings) -> bool:
         """Return whether the payload is kept; raises RateLimited when even the reserve for new problems is used up."""
         key = (caller.tenant, caller.key_id, event.source)
-        settings = self._contexts(caller.tenant).settings
         own = settings.sources.get(event.source)
         limit = (own.events_per_minute if own is not None else None) or settings.events_per_minute
         window = self._windows.get(key)

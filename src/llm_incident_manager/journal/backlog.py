@@ -58,6 +58,19 @@ class Lane:
         self._stored[-1][1].append(offset)
         self._stored_count += 1
 
+    def extend(self, entries: Sequence[Entry]) -> None:
+        """Add several at the end."""
+        budget = self._budget
+        if self._stored_count == 0 and budget.records_left >= len(entries):
+            size = sum([len(entry.record.body) for entry in entries]) + RECORD_OVERHEAD_BYTES * len(entries)
+            if size <= budget.bytes_left:
+                budget.records_left -= len(entries)
+                budget.bytes_left -= size
+                self._loaded.extend(entries)
+                return
+        for entry in entries:
+            self.add(entry)
+
     def put_back(self, entries: Sequence[Entry]) -> None:
         """Put entries that were taken earlier back to their place."""
         for entry in entries:
@@ -116,12 +129,17 @@ class Backlog:
         self._remaining: dict[int, int] = {}
         self.damaged: dict[Position, Damage] = {}
 
-    def add(self, entries: Iterable[Entry]) -> None:
-        """Add what was accepted."""
-        for entry in entries:
-            segment = entry.position.segment
-            self._remaining[segment] = self._remaining.get(segment, 0) + 1
-            (self._openings if entry.record.opens else self._repeats).add(entry)
+    def add(self, entries: Sequence[Entry]) -> None:
+        """Add what was accepted by one commit, in one segment."""
+        if not entries:
+            return
+        segment = entries[0].position.segment
+        self._remaining[segment] = self._remaining.get(segment, 0) + len(entries)
+        openings = [entry for entry in entries if entry.record.opens]
+        if openings:
+            self._openings.extend(openings)
+            entries = [entry for entry in entries if not entry.record.opens]
+        self._repeats.extend(entries)
 
     def add_damage(self, damage: Damage) -> None:
         """Keep a segment until somebody has recorded that a stretch of it cannot be read."""

@@ -217,7 +217,7 @@ class Journal:
             self._health.well()
             self.accepted += len(positions)
             with self._state:
-                self._backlog.add(map(Entry, positions, records))
+                self._backlog.add(list(map(Entry, positions, records)))
                 self._remove_drained()
                 self._arrivals.announce(openings=self._backlog.waiting(repeats=False) > 0)
         return positions

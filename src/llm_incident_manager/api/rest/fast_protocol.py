@@ -6,8 +6,10 @@ looked at, is handed to the ordinary path as if nobody had looked: one place say
 """
 
 import asyncio
+import re
 from typing import Any
 
+import msgspec
 import structlog
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -16,11 +18,18 @@ from llm_incident_manager.api.identity import LONGEST_KEY
 from llm_incident_manager.api.rest.events import PATH, Refusal, refusal_of, single_answer
 from llm_incident_manager.api.rest.port import RestPort
 from llm_incident_manager.api.rest.requests import count_request
+from llm_incident_manager.domain.incidents.changes import RequestFacts
 from llm_incident_manager.engine.accept import Receipt
+from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.errors import IncidentManagerError, Unavailable
 
 PROVEN_UVICORN = "0.54"
 """The version (major and minor) whose internals the shared suite was run over."""
+LONGEST_HEAD = 4096
+"""Bytes; a longer head is not remembered."""
+_BLANK_LINE = b"\r\n\r\n"
+_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: ?([0-9]{1,9})\r\n", re.IGNORECASE)
+_MOST_DIGITS = 9
 _PATH = PATH.encode()
 _JSON = frozenset({b"application/json", b"application/json; charset=utf-8"})
 _NOT_PLAIN = frozenset(
@@ -81,13 +90,49 @@ class Answers:
     def add(self, transport: asyncio.Transport, content: bytes, loop: asyncio.AbstractEventLoop) -> None:
         """Have ``content`` written in this turn."""
         if not self._written:
-            loop.call_soon(self._write)
+            loop.call_soon(self.write)
         self._written.append((transport, content))
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Write what there is."""
         written, self._written = self._written, []
         for transport, content in written:
             transport.write(content)
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The bytes of a plain request's head around its content length; ``key`` is the key in it.
+
+    What begins with the very same bytes needs no parser to say what it is: clients that stay connected send the same
+    head again and again, and only the length changes.
+    """
+
+    before: bytes
+    after: bytes
+    key: str
+
+    @classmethod
+    def of(cls, data: bytes, body: bytes, key: str) -> "Head | None":
+        """Return the head of ``data``, a request that was plain; ``None`` where it is more than a head and a body."""
+        head = data[: len(data) - len(body)]
+        if len(head) > LONGEST_HEAD or head + body != data or data.find(_BLANK_LINE) != len(head) - len(_BLANK_LINE):
+            return None
+        length = _CONTENT_LENGTH.search(head)
+        if length is None or int(length[1]) != len(body):
+            return None
+        return cls(head[: length.start(1)], head[length.end(1) :], key)
+
+    def body_in(self, data: bytes) -> bytes | None:
+        """Return the body of ``data`` if that is exactly one request with this head."""
+        if not data.startswith(self.before):
+            return None
+        start = len(self.before)
+        end = data.find(self.after, start, start + len(self.after) + _MOST_DIGITS)
+        digits = data[start:end] if end > start else b""
+        if not digits.isdigit():
+            return None
+        body = data[end + len(self.after) :]
+        return body if len(body) == int(digits) else None
 
 
 class FastProtocol(HttpToolsProtocol):
@@ -102,13 +147,17 @@ class FastProtocol(HttpToolsProtocol):
         self._in_flight = _InFlight()
         self._idle_since = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
-        self._known_headers: list[tuple[bytes, bytes]] = []
-        self._known_key: str | None = None
+        self._between = True
+        self._head: Head | None = None
+        self._took: list[tuple[bytes, str]] = []
+        self._of_key: Caller | None = None
+        self._caller: Caller | None = None
         self._defaults: list[tuple[bytes, bytes]] | None = None
         self._default_lines = b""
 
     def on_message_begin(self) -> None:
         # What ASGI needs to know of a request is made only for those that go there.
+        self._between = False
         self.url = b""
         self.headers = []
 
@@ -136,17 +185,31 @@ class FastProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        self._between = True
         if not self._held:
             super().on_message_complete()
-        elif not self._taken():
+        elif not self._parsed_and_taken():
             self._the_ordinary_way()
             super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
+        between = self._between
+        if between and self._head is not None and self._alone():
+            body = self._head.body_in(data)
+            if body and self._taken(body, self._head.key):
+                self._unset_keepalive_if_required()
+                return
+        self._took.clear()
         super().data_received(data)
+        if between and self._took:
+            self._head = Head.of(data, *self._took[-1])
         if self._held and not self.transport.is_closing():
             # The rest is still on its way; waiting for it, within its limits, is the ordinary path's business.
             self._the_ordinary_way()
+
+    def shutdown(self) -> None:
+        self._answers.write()  # before the connection is closed
+        super().shutdown()
 
     def _alone(self) -> bool:
         cycle: Any = self.cycle  # uvicorn has none before the first request, whatever its type says
@@ -168,34 +231,40 @@ class FastProtocol(HttpToolsProtocol):
             super().on_body(piece)
         self._pieces = []
 
-    def _taken(self) -> bool:
-        """Take the request if it is plain; false leaves everything as it was."""
-        port = self._port
-        body = b"".join(self._pieces)
-        key = self._key()
-        if key is None or not body or body.isspace() or len(body) > port.limits.body_bytes:
+    def _parsed_and_taken(self) -> bool:
+        """Take the request that the parser holds, if it is plain; false leaves everything as it was."""
+        key = _key_in(self.headers)
+        if key is None or self.parser.get_http_version() != "1.1" or not self.parser.should_keep_alive():
             return False
-        if self.parser.get_http_version() != "1.1" or not self.parser.should_keep_alive():
+        body = b"".join(self._pieces)
+        if not self._taken(body, key):
+            return False
+        self._held = False
+        self._pieces = []
+        self._took.append((body, key))
+        return True
+
+    def _taken(self, body: bytes, key: str) -> bool:
+        """Take a request with a plain head, if its body and key are well; false leaves everything as it was."""
+        port = self._port
+        if not body or body.isspace() or len(body) > port.limits.body_bytes:
             return False
         under_way = self._in_flight
         under_way.started = port.clock.monotonic()
         before, self.cycle = self.cycle, under_way  # type: ignore[assignment]
         under_way.response_complete = False
         try:
-            caller = port.identify.authenticate(key)
+            caller = self._from_here(port.identify.authenticate(key))
         except IncidentManagerError:
             taken = False
         else:
             taken = self._accepted(body, caller)
-        if taken:
-            self._held = False
-            self._pieces = []
-        else:
+        if not taken:
             under_way.response_complete = True
             self.cycle = before
         return taken
 
-    def _accepted(self, body: bytes, caller: Any) -> bool:
+    def _accepted(self, body: bytes, caller: Caller) -> bool:
         try:
             return self._port.intake.accept_soon(body, caller, self._answer)
         except IncidentManagerError as error:
@@ -204,11 +273,12 @@ class FastProtocol(HttpToolsProtocol):
             self._refuse(refusal_of(failure))
         return True
 
-    def _key(self) -> str | None:
-        """Return the key, or ``None`` where the request is not plain; a connection's heads are mostly all alike."""
-        if self.headers != self._known_headers:
-            self._known_headers, self._known_key = self.headers, _key_in(self.headers)
-        return self._known_key
+    def _from_here(self, caller: Caller) -> Caller:
+        """Return the caller with the address that speaks; the same one as long as nothing about the key changes."""
+        if self._caller is None or caller is not self._of_key:
+            facts = RequestFacts(client_ip=self.client[0] if self.client else None)
+            self._of_key, self._caller = caller, msgspec.structs.replace(caller, request=facts)
+        return self._caller
 
     def _answer(self, outcome: Receipt | Unavailable) -> None:
         if isinstance(outcome, Unavailable):
