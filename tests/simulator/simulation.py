@@ -29,7 +29,7 @@ from llm_incident_manager.storage.schema import SCHEMA
 from llm_incident_manager.storage.store import SqlStore, open_store
 from tests.simulator.disk import MemoryDisk
 from tests.simulator.muting import Muting
-from tests.simulator.town import CHANNELS, PEOPLE, TENANTS, caller, rendered
+from tests.simulator.town import CHANNELS, PEOPLE, TENANTS, caller, pages_wait, rendered
 from tests.simulator.trouble import Crash, Life, SentPage, Trouble, TroubledChannel, TroubledJournal, TroubledStore
 from tests.stories.app import START
 
@@ -350,10 +350,15 @@ class Simulation:
             if not event.receipts:
                 await self._send_at_last(event)
         self.muting.end_all(self.house)
-        # Claims of processes that are gone end with their lease; whoever met another's probe comes again within 30 s.
-        for seconds in (0, 40, 70, 70, 35):
+        # Claims of processes that are gone end with their lease.
+        for seconds in (0, 40, 70, 70):
             self.clock.advance(timedelta(seconds=seconds))
             await self._settle()
+        # Whoever met another's probe comes again within 30 s; meanwhile a ladder may have planned another page.
+        for _ in range(5):
+            if any([await self.store.read(tenant, pages_wait) for tenant in TENANTS]):
+                self.clock.advance(timedelta(seconds=35))
+                await self._settle()
 
     async def _send_at_last(self, event: Sent) -> None:
         """Send it again as often as a sender does who is told to come back."""

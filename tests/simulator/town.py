@@ -9,6 +9,8 @@ from llm_incident_manager.domain.notifications.notification import Notification
 from llm_incident_manager.domain.vocabulary import ActorType, Scope
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.context import Context
+from llm_incident_manager.engine.ports import Transaction
+from llm_incident_manager.engine.rows import IncidentFilter
 from llm_incident_manager.engine.settings import SettingsMemory, TenantSettings, build_settings
 from tests.stories.app import START, items
 
@@ -96,3 +98,9 @@ def rendered(notification: Notification, incident: Incident, context: Context, a
         subject=incident.title,
         text=notification.reason,
     )
+
+
+def pages_wait(tx: Transaction) -> bool:
+    """Whether a page is neither delivered nor given up."""
+    incidents = tx.incidents.search(IncidentFilter(limit=500)).incidents
+    return any(row.state.is_pending for each in incidents for row in tx.notifications.of_incident(each.id))
