@@ -61,7 +61,7 @@ async def door(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         await api.story.house.warm()
         Watched.answered = 0
         listener = bind("127.0.0.1", 0)
-        protocol = partial(Watched, api.port, Answers()) if request.param == "short cut" else "httptools"
+        protocol = partial(Watched, api.port, Answers(api.port)) if request.param == "short cut" else "httptools"
         server = HttpServer(api.app, listener, protocol=protocol)
         await server.start()
         yield Door(api, listener.getsockname()[1], request.param)

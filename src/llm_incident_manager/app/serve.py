@@ -191,7 +191,9 @@ class Server:
         )
         front = asgi_app(self.apis, self.house)
         assert self._listener is not None
-        protocol = partial(FastProtocol, self.apis.rest, Answers()) if self._takes_short_cut() else "httptools"
+        protocol = (
+            partial(FastProtocol, self.apis.rest, Answers(self.apis.rest)) if self._takes_short_cut() else "httptools"
+        )
         self._servers = [serving(front, self._listener, protocol=protocol)]
         if self._ws_listener is not None:
             self._servers.append(serving(WebSocketsOnly(front, self.apis.websockets), self._ws_listener))

@@ -8,7 +8,7 @@ from typing import Protocol
 from llm_incident_manager.clock import Clock
 from llm_incident_manager.domain.events.document import decode_batch, is_batch, peek
 from llm_incident_manager.domain.events.event import Event
-from llm_incident_manager.domain.events.normalise import accept_document
+from llm_incident_manager.domain.events.normalise import accept_document, accept_plain
 from llm_incident_manager.domain.events.redact import redact_body
 from llm_incident_manager.domain.vocabulary import Scope
 from llm_incident_manager.engine.arrival import Admitted, Arrival
@@ -102,15 +102,17 @@ class Intake:
     def accept_soon(self, body: bytes, caller: Caller, answer: Callable[[Receipt | Unavailable], None]) -> bool:
         """Accept one event without anybody waiting: ``answer`` is called once it is durable, or known before.
 
-        Returns false, with nothing done, where the database must be asked or somebody be waited for, and for a batch:
-        then :meth:`accept_any` is the way. Raises as :meth:`accept` does; ``answer`` is not called then.
+        Returns false, with nothing done, where the database must be asked or somebody be waited for, and for anything
+        but one plain event without a fault: then :meth:`accept_any` is the way. Raises as :meth:`accept` does, but
+        Invalid; ``answer`` is not called then.
         """
-        if is_batch(body):
-            return False
         caller.require(Scope.INGEST)
         arrival = Arrival.of(self._clock)
         settings = self._contexts(caller.tenant).settings
-        event = self.read_single(body, caller, arrival.now, settings)
+        event = accept_plain(body, tenant=caller.tenant, received_at=arrival.now, sources=settings.sources)
+        if event is None:
+            return False
+        self._gate.require_open(caller, event.source, settings.sources)
         identity = (caller.tenant, event.source, event.event_id)
         if not self._seen.is_new(identity):
             recent, incident_id = self._seen.lookup(identity)

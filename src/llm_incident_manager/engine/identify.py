@@ -114,15 +114,14 @@ class Identify:
             if self._revisions is None:
                 raise Unavailable("API keys could not be read from the database yet; try again", code="keys_unread")
             raise Unauthenticated("this API key is not valid: it is mistyped, or it was revoked", code="key_unknown")
-        now = self._clock.now()
-        if entry.expires_at is not None and now >= entry.expires_at:
+        if entry.expires_at is not None and self._clock.now() >= entry.expires_at:
             ended = f"{entry.expires_at:%Y-%m-%d %H:%M} UTC"
             raise Unauthenticated(f"this API key ended at {ended}; use a new one", code="key_expired")
         if entry.refused is not None:
             raise Unauthenticated(entry.refused, code="key_refused")
         caller = entry.caller
         if caller.key_id:
-            self._used[caller.key_id] = now
+            self._used[caller.key_id] = self._clock.now()
         if tenant is not None and tenant != caller.tenant:
             caller = self._elsewhere(caller, tenant)
         return caller if request is _NO_FACTS else msgspec.structs.replace(caller, request=request)

@@ -2,7 +2,7 @@
 
 import threading
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import msgspec
@@ -61,14 +61,27 @@ class Telemetry:
         """Put a duration into a histogram; labels as for :meth:`count`."""
         key = _key(labels)
         with self._lock:
-            series = self.spreads.setdefault(name, {})
-            spread = series.get(key)
-            if spread is None:
-                bounds = BOUNDS.get(name, SECONDS)
-                spread = series[key] = Spread(bounds=bounds, buckets=[0] * (len(bounds) + 1))
+            spread = self._spread(name, key)
             spread.buckets[bisect_left(spread.bounds, seconds)] += 1
             spread.total += seconds
             spread.number += 1
+
+    def observe_all(self, name: str, labels: Labels, seconds: Sequence[float]) -> None:
+        """Put several durations into one histogram."""
+        with self._lock:
+            spread = self._spread(name, labels)
+            for each in seconds:
+                spread.buckets[bisect_left(spread.bounds, each)] += 1
+            spread.total += sum(seconds)
+            spread.number += len(seconds)
+
+    def _spread(self, name: str, key: Labels) -> Spread:
+        series = self.spreads.setdefault(name, {})
+        spread = series.get(key)
+        if spread is None:
+            bounds = BOUNDS.get(name, SECONDS)
+            spread = series[key] = Spread(bounds=bounds, buckets=[0] * (len(bounds) + 1))
+        return spread
 
     def watch(self, name: str, labels: Mapping[str, str] | None, value: Callable[[], float]) -> None:
         """Let a gauge be asked for whenever somebody looks (a queue's depth, a breaker's state)."""

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from llm_incident_manager.api.identity import LONGEST_KEY
 from llm_incident_manager.api.rest.events import PATH, Refusal, refusal_of, single_answer
 from llm_incident_manager.api.rest.port import RestPort
-from llm_incident_manager.api.rest.requests import count_request
+from llm_incident_manager.api.rest.requests import count_request, count_requests
 from llm_incident_manager.domain.incidents.changes import RequestFacts
 from llm_incident_manager.engine.accept import Receipt
 from llm_incident_manager.engine.caller import Caller
@@ -82,22 +82,31 @@ class Answers:
     than writing to him. One instance serves all connections of a loop.
     """
 
-    __slots__ = ("_written",)
+    __slots__ = ("_port", "_seconds", "_written")
 
-    def __init__(self) -> None:
+    def __init__(self, port: RestPort) -> None:
+        self._port = port
         self._written: list[tuple[asyncio.Transport, bytes]] = []
+        self._seconds: list[float] = []
 
-    def add(self, transport: asyncio.Transport, content: bytes, loop: asyncio.AbstractEventLoop) -> None:
-        """Have ``content`` written in this turn."""
+    def add(
+        self, transport: asyncio.Transport, content: bytes, seconds: float | None, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        """Have ``content`` written in this turn; ``seconds`` is how long an accepted event took, to be counted."""
         if not self._written:
             loop.call_soon(self.write)
         self._written.append((transport, content))
+        if seconds is not None:
+            self._seconds.append(seconds)
 
     def write(self) -> None:
         """Write what there is."""
         written, self._written = self._written, []
         for transport, content in written:
             transport.write(content)
+        if self._seconds:
+            seconds, self._seconds = self._seconds, []
+            count_requests(self._port, "POST", PATH, 202, seconds)
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -294,6 +303,9 @@ class FastProtocol(HttpToolsProtocol):
     ) -> None:
         under_way = self._in_flight
         under_way.response_complete = True
+        now = self._port.clock.monotonic()
+        seconds = now - under_way.started
+        counted = False
         if not self.transport.is_closing() and not under_way.disconnected:
             head = [line, self._default_head()]
             for name, value in headers:
@@ -302,13 +314,14 @@ class FastProtocol(HttpToolsProtocol):
                 head.append(b"connection: close\r\n")
             head.append(b"content-type: %b\r\ncontent-length: %d\r\n\r\n%b" % (media_type, len(content), content))
             if under_way.keep_alive:
-                self._answers.add(self.transport, b"".join(head), self.loop)
+                counted = status == 202
+                self._answers.add(self.transport, b"".join(head), seconds if counted else None, self.loop)
             else:
                 self.transport.write(b"".join(head))
                 self.transport.close()
-        now = self._port.clock.monotonic()
         self._complete(now)
-        count_request(self._port, "POST", PATH, status, now - under_way.started)
+        if not counted:
+            count_request(self._port, "POST", PATH, status, seconds)
 
     def _default_head(self) -> bytes:
         """Return the lines that every answer has; uvicorn makes a new list of them each second, for the date."""

@@ -1,5 +1,6 @@
 """Every request counted and timed under its path's template (ANA-02)."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,6 +19,13 @@ def count_request(port: RestPort, method: str, path: str, status: int, seconds: 
     port.telemetry.observe("api_request_duration_seconds", of_path, seconds)
     if status >= 500:
         port.telemetry.count("api_errors_total", labels)
+
+
+def count_requests(port: RestPort, method: str, path: str, status: int, seconds: Sequence[float]) -> None:
+    """Count several answered requests of one kind; ``status`` below 500."""
+    labels, of_path = _labels(method, path, status)
+    port.telemetry.count("api_requests_total", labels, len(seconds))
+    port.telemetry.observe_all("api_request_duration_seconds", of_path, seconds)
 
 
 @lru_cache(maxsize=4096)

@@ -138,6 +138,19 @@ def accept_document(
     return accept_value(document, tenant=tenant, received_at=received_at, sources=sources, late_after=late_after)
 
 
+def accept_plain(
+    body: bytes, *, tenant: str, received_at: datetime, sources: Mapping[str, SourceSettings] = NO_SOURCES
+) -> Event | None:
+    """Return the event in ``body`` as :func:`accept_document` does, or ``None`` where that must look at it: anything
+    that is not one plain event without a fault.
+    """
+    try:
+        raw = decode_fast(body)
+        return normalise(raw, tenant=tenant, received_at=received_at, settings=sources.get(raw.source))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Invalid):
+        return None
+
+
 def accept_value(
     document: Any,
     *,
