@@ -1,5 +1,6 @@
 """``kill -9`` amid gRPC streams: what was answered is there, the rest is sent again, and counts are right."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,9 +41,13 @@ def events() -> list[pb.IncidentRequest]:
 def sent(server: ServerProcess, waiting: Sequence[pb.IncidentRequest], kill_after: int | None) -> dict[str, str]:
     """Stream ``waiting`` and return the answers by event id, until all are there or the server was killed."""
     answered: dict[str, str] = {}
+    killed = threading.Event()
 
     def requests() -> Iterator[pb.IncidentRequest]:
-        yield from waiting
+        yield from waiting[:-1]
+        if kill_after is not None:
+            killed.wait(60)  # the stream must not be over before the server is
+        yield waiting[-1]
 
     with grpc.insecure_channel(server.grpc) as channel:
         grpc.channel_ready_future(channel).result(timeout=30)
@@ -54,6 +59,7 @@ def sent(server: ServerProcess, waiting: Sequence[pb.IncidentRequest], kill_afte
                 answered[answer.event_id] = answer.status
                 if kill_after is not None and len(answered) == kill_after:
                     server.kill9()
+                    killed.set()
         except grpc.RpcError:
             pass
         ended: tuple[Any, str] = stream.code(), stream.details()
