@@ -67,8 +67,17 @@ def test_a_full_disk_refuses_loses_nothing_and_recovers(tmp_path: Path, small_di
         more, refused = post_until_refused(server)
         names += more
         said_properly(refused, "journal_full")
-        server.until("it says that it is not ready", lambda: readiness(server)[0] == 503)
-        assert readiness(server)[1] == ["journal"]
+
+        def full_to_the_brim() -> bool:
+            """A few pages may be left that fit small events: then it is ready, and rightly."""
+            if readiness(server) == (503, ["journal"]):
+                return True
+            document = a_document()
+            if server.post(EVENTS, document).status == 202:
+                names.append(document["resource"]["id"])
+            return False
+
+        server.until("it says that it is not ready", full_to_the_brim)
         filler.unlink()
         server.until("it is ready again", lambda: readiness(server) == (200, []))
         names.append("after")
