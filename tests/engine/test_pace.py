@@ -2,7 +2,7 @@
 
 import pytest
 
-from llm_incident_manager.engine.pace import REPEAT_FLUSH_SECONDS, REST_SECONDS, RepeatPace
+from llm_incident_manager.engine.pace import HURRY_SECONDS, REPEAT_FLUSH_SECONDS, REST_SECONDS, RepeatPace
 
 MICROSECOND = 1e-6
 
@@ -59,6 +59,14 @@ def test_in_a_burst_accepting_has_as_much_time_as_a_batch_took() -> None:
     stream.pace.worked(stream.now, 0.1)
     assert not stream.goes_on(0.05)
     assert stream.goes_on(0.06)
+
+
+def test_far_behind_nothing_pauses_any_more() -> None:
+    stream = Stream(20_000, 20, 0.9)
+    while stream.lag < HURRY_SECONDS:
+        stream.goes_on(0.3)
+    stream.pace.worked(stream.now, 0.1)
+    assert stream.goes_on(0.01)
 
 
 def test_after_the_burst_they_are_due_at_once() -> None:

@@ -15,6 +15,8 @@ FULL_SHARE = 0.5
 first: there is one interpreter."""
 WORTH_SHARE = 0.03
 """Below this share of the time what comes in costs triage too little to rest for."""
+HURRY_SECONDS = 7.0
+"""From this lag on nothing rests or pauses: well before repeats would be refused (10 s), accepting slows down."""
 LOOK_SECONDS = 0.25
 SECONDS_EACH_AT_MOST = 0.0005
 """What one repeat may be taken to cost: a small batch pays for its commit alone."""
@@ -62,7 +64,7 @@ class RepeatPace:
 
     def worked(self, now: float, seconds: float) -> None:
         """A batch took so long and left some waiting: in a burst, accepting has as much time before the next one."""
-        if self._is_crowded:
+        if self._is_crowded and self._lag_seconds() < HURRY_SECONDS:
             self._paused_until = now + seconds
 
     def took(self, seconds: float, number: int) -> None:
