@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from llm_incident_manager.domain.notifications.notification import DeliveryState
+from llm_incident_manager.engine.views.incident import incident_document
 from tests.stories.app import Story, person
 
 MATCHER = {"name": "alertname", "value": "Latency Spike Detected"}
@@ -44,6 +45,7 @@ async def test_what_a_silence_matches_is_shown_and_counted_but_pages_nobody(tmp_
         assert await story.pages_of(receipt.incident_id) == []
         assert [timer.kind for timer in await story.timers_of(receipt.incident_id)] == ["silence"]
         assert not await story.store.read("default", lambda tx: tx.incidents.without_next_step())
+        assert incident_document(incident)["sla"]["acknowledgment_deadline"] is None, "it counts from the silence's end"
 
 
 @pytest.mark.requirement("NTF-06")
@@ -57,6 +59,7 @@ async def test_when_the_silence_ends_the_ladder_starts_from_its_first_step(tmp_p
         incident = await story.incident(receipt.incident_id)
         assert incident.silence is None
         assert incident.sla.acknowledgment_deadline == story.clock.now() + timedelta(minutes=5)
+        assert incident_document(incident)["sla"]["acknowledgment_deadline"] is not None
         assert not incident.sla.acknowledgment_breached
         await story.fast_forward(minutes=5)
         assert story.told() == ["bo"]

@@ -2,16 +2,21 @@
 
 from typing import Any
 
-from llm_incident_manager.domain.incidents.incident import ExecutedAction, Incident
+from llm_incident_manager.domain.incidents.decide import is_unheard
+from llm_incident_manager.domain.incidents.incident import ExecutedAction, Incident, Sla
 from llm_incident_manager.domain.incidents.ladder import LadderState
 from llm_incident_manager.domain.incidents.transitions import allowed_actions
 from llm_incident_manager.domain.vocabulary import LinkKind
 from llm_incident_manager.engine.views.instants import iso, iso_or_none
 
+NO_DEADLINES = Sla()
+
 
 def incident_document(incident: Incident) -> dict[str, Any]:
     """Return the incident as plain values; texts stay as they came, to be escaped where they are shown."""
     silence = incident.silence if incident.is_open else None
+    # A silence that nobody was told before: the deadlines count from its end, so there is none to count down to yet.
+    promised = incident.sla if not (incident.is_open and is_unheard(incident)) else NO_DEADLINES
     return {
         "id": incident.id,
         "external_id": incident.external_id,
@@ -33,8 +38,8 @@ def incident_document(incident: Incident) -> dict[str, Any]:
         "resolved_at": iso_or_none(incident.resolved_at),
         "closed_at": iso_or_none(incident.closed_at),
         "sla": {
-            "acknowledgment_deadline": iso_or_none(incident.sla.acknowledgment_deadline),
-            "resolution_deadline": iso_or_none(incident.sla.resolution_deadline),
+            "acknowledgment_deadline": iso_or_none(promised.acknowledgment_deadline),
+            "resolution_deadline": iso_or_none(promised.resolution_deadline),
             "acknowledgment_breached": incident.sla.acknowledgment_breached,
             "resolution_breached": incident.sla.resolution_breached,
         },
