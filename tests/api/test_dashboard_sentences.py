@@ -59,7 +59,13 @@ def test_a_deadline_turns_amber_at_half_and_red_at_its_end(status: str, minutes:
 
 
 def test_a_severity_without_promises_has_no_deadline() -> None:
-    assert deadline_of(incident_at(NOW, "INC-1", "P4", "NEW", "t"), NOW).text == "no deadline"
+    none = deadline_of(incident_at(NOW, "INC-1", "P4", "NEW", "t"), NOW)
+    assert (none.text, none.why) == ("no deadline", "This severity promises no time.")
+    silence = {"silenced_until": "2026-11-25T00:00:00Z", "sla": {}}
+    silenced = incident_at(NOW, "INC-1", "P1", "NEW", "t") | silence
+    assert deadline_of(silenced, NOW).why == "It counts from the end of the silence."
+    never = incident_at(NOW, "INC-1", "P4", "NEW", "t") | silence
+    assert deadline_of(never, NOW).why == "This severity promises no time."
 
 
 def told(**facts: Any) -> dict[str, Any]:

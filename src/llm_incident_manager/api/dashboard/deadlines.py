@@ -8,6 +8,9 @@ import msgspec
 from llm_incident_manager.api.dashboard.asking import awaits_acknowledgment
 from llm_incident_manager.api.dashboard.words import count_down, instant, spell, status_of
 
+_UNPROMISED = "This severity promises no time."
+_SILENCED = "It counts from the end of the silence."
+
 
 class Deadline(msgspec.Struct, frozen=True, kw_only=True):
     """``tone`` is ``ok``, past half ``warn``, past the end ``bad``, ``met`` or ``missed`` when it is over, or ``none``.
@@ -21,6 +24,8 @@ class Deadline(msgspec.Struct, frozen=True, kw_only=True):
     percent: int = 0
     starts_at: datetime | None = None
     ends_at: datetime | None = None
+    why: str = ""
+    """Why there is none, where there is none."""
 
     @property
     def running(self) -> bool:
@@ -39,7 +44,8 @@ def deadline_of(incident: dict[str, Any], now: datetime) -> Deadline:
     )
     ends = instant(sla.get(key))
     if ends is None:
-        return Deadline(tone="none", text="no deadline")
+        waits = incident.get("silenced_until") is not None and incident["severity"] != "P4"
+        return Deadline(tone="none", text="no deadline", why=_SILENCED if waits else _UNPROMISED)
     used = (now - opened).total_seconds() / max(1.0, (ends - opened).total_seconds())
     tone = "bad" if now >= ends else "warn" if used >= 0.5 else "ok"
     return Deadline(
