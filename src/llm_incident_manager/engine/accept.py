@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from llm_incident_manager.clock import Clock
-from llm_incident_manager.domain.events.document import decode_batch, is_batch, peek
+from llm_incident_manager.domain.events.document import batch_of, decode_batch, peek
 from llm_incident_manager.domain.events.event import Event
 from llm_incident_manager.domain.events.normalise import accept_document, accept_plain
 from llm_incident_manager.domain.events.redact import redact_body
@@ -84,9 +84,11 @@ class Intake:
 
     async def accept_any(self, body: bytes, caller: Caller) -> Receipt | BatchReceipt:
         """Accept one event, or a batch (§6.3's envelope, or a list)."""
-        if is_batch(body):
-            return await self.accept_batch(body, caller)
-        return await self.accept(body, caller)
+        caller.require(Scope.INGEST)
+        batch = batch_of(body)
+        if batch is None:
+            return await self.accept(body, caller)
+        return await self.accept_items(batch.items, caller, batch_id=batch.batch_id)
 
     async def accept(self, body: bytes, caller: Caller) -> Receipt:
         """Accept one event.
@@ -343,7 +345,7 @@ class Intake:
             body=body,
             kept=kept,
         )
-        return Admitted(event=event, identity=identity, record=record)
+        return Admitted(event, identity, record)
 
     def settle(self, admitted: Admitted, position: Position) -> Receipt:
         """Know an event that the journal holds now, and return its answer."""
@@ -352,7 +354,7 @@ class Intake:
         self._seen.end(admitted.identity)
         if len(self.decoded) < MAX_DECODED:
             self.decoded[position] = event
-        return Receipt(status="accepted", event_id=event.event_id, incident_id=incident_id)
+        return Receipt("accepted", event.event_id, incident_id)
 
     def withdraw(self, admitted: Admitted) -> None:
         """Take back what an event was given that could not be stored."""

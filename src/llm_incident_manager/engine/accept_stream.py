@@ -22,7 +22,7 @@ async def accept_messages(intake: Intake, bodies: Sequence[bytes], caller: Calle
     items: list[bytes] = []
     for body in bodies:
         try:
-            batch = decode_batch(body) if is_batch(body) else None
+            batch = batch_of(body)
         except Invalid as refused:
             read.append(refused)
             continue

@@ -10,7 +10,7 @@ from llm_incident_manager.engine.memory import Identity
 from llm_incident_manager.engine.records import Record
 
 
-class Admitted(msgspec.Struct, frozen=True, kw_only=True):
+class Admitted(msgspec.Struct, frozen=True):
     """An event that was let in and has its incident's id; it counts once the journal holds ``record``."""
 
     event: Event

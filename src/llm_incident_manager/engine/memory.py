@@ -90,15 +90,28 @@ class SeenEvents:
 
     def is_new(self, identity: Identity) -> bool:
         """Whether it certainly was never counted and nobody is making it durable: no question, no waiting."""
-        # Whatever is among the recent ones has left its marks in the filter as well.
-        return not self.perhaps(identity) and identity not in self._under_way
+        # Whatever is among the recent ones has left its marks in the filter as well. What is new mostly finds its first
+        # place empty: that one is looked at for every event, the others for few.
+        first = hash(identity) & self._mask
+        if self._bloom[first >> 3] & 1 << (first & 7) and self.perhaps(identity):
+            return False
+        return self._warm and identity not in self._under_way
 
     def add(self, identity: Identity, incident_id: str | None) -> None:
         """It is counted now."""
         if len(self._young) >= self._recent:
             self._old, self._young = self._young, {}
         self._young[identity] = incident_id
-        self._mark(identity)
+        # As _mark does; this is the way of every event.
+        bloom, mask, word = self._bloom, self._mask, hash(identity)
+        place, step = word & 0xFFFFFFFF, (word >> 32) | 1
+        bloom[(place & mask) >> 3] |= 1 << (place & 7)
+        place += step
+        bloom[(place & mask) >> 3] |= 1 << (place & 7)
+        place += step
+        bloom[(place & mask) >> 3] |= 1 << (place & 7)
+        place += step
+        bloom[(place & mask) >> 3] |= 1 << (place & 7)
 
     def forget(self, identity: Identity) -> None:
         """It was not counted after all (its triage failed): the database is asked again."""

@@ -11,7 +11,7 @@ QUEUED = "Event received and queued for processing"
 KNOWN = "Event was received before; nothing was counted again"
 
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+class Receipt(msgspec.Struct, frozen=True):
     """The answer to one event; ``incident_id`` is the one joined or reserved, ``None`` where it opens nothing.
 
     ``refusal`` is why it was rejected, for doors that answer for one event only.

@@ -1,6 +1,6 @@
 """The product's own shape: one event of specification §5.1, or a batch of §6.3."""
 
-from llm_incident_manager.domain.events.document import decode_batch, is_batch
+from llm_incident_manager.domain.events.document import batch_of
 from llm_incident_manager.domain.events.event import SourceSettings
 from llm_incident_manager.sources import mapped
 from llm_incident_manager.sources.spec import Example, Sent, SourceRequest, SourceSpec
@@ -14,10 +14,9 @@ def read(request: SourceRequest, settings: SourceSettings | None) -> Sent:
     """
     if settings is not None and settings.mapping is not None:
         return mapped.read(request, settings.mapping)
-    body = request.body
-    if not is_batch(body):
-        return Sent(steps=(body,))
-    batch = decode_batch(body)
+    batch = batch_of(request.body)
+    if batch is None:
+        return Sent(steps=(request.body,))
     return Sent(steps=batch.items, batch_id=batch.batch_id, is_batch=True)
 
 

@@ -31,6 +31,7 @@ class _Envelope(msgspec.Struct, kw_only=True):
     batch_id: str | None = None
     count: int | None = None
     timestamp: Any = None
+    event_id: msgspec.Raw = msgspec.Raw()
 
 
 class _Probe(msgspec.Struct, kw_only=True):
@@ -85,6 +86,24 @@ def is_batch(body: bytes) -> bool:
     return bool(bytes(probe.events)) and not bytes(probe.event_id)
 
 
+def batch_of(body: bytes) -> Batch | None:
+    """Return the batch in ``body``, or ``None`` where :func:`is_batch` says that it is none.
+
+    Raises:
+        Invalid: it is a batch, and wrong (see :func:`decode_batch`).
+    """
+    if body[:64].lstrip()[:1] != b"[":
+        if b'"events"' not in body:
+            return None
+        try:
+            envelope = _ENVELOPE.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
+        else:
+            return None if bytes(envelope.event_id) else _taken_apart(envelope, MAX_BATCH)
+    return decode_batch(body) if is_batch(body) else None
+
+
 def decode_batch(body: bytes, *, limit: int = MAX_BATCH) -> Batch:
     """Take apart §6.3's ``BatchedAlerts`` or a bare list of events; the items are not looked at.
 
@@ -99,6 +118,10 @@ def decode_batch(body: bytes, *, limit: int = MAX_BATCH) -> Batch:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         document = parse(body)
         raise _batch_fault(document, error) from None
+    return _taken_apart(envelope, limit)
+
+
+def _taken_apart(envelope: _Envelope, limit: int) -> Batch:
     number = len(envelope.events)
     require_batch(number, limit=limit)
     if envelope.count is not None and envelope.count != number:

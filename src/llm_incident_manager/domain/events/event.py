@@ -10,7 +10,7 @@ from llm_incident_manager.domain.events.log_rules import LogRule
 from llm_incident_manager.domain.vocabulary import Category, Environment, Severity
 
 
-class Resource(msgspec.Struct, frozen=True, kw_only=True):
+class Resource(msgspec.Struct, frozen=True):
     """What is affected: a service, endpoint, model, deployment, tenant and so on."""
 
     type: str
@@ -19,7 +19,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True):
     """A normalised event (specification §5.1 ``IncidentEvent``). Instants are aware and in UTC.
 
     ``severity`` is the source's own word, ``source_severity`` what it maps to; the classified severity stands on the

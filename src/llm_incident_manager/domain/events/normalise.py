@@ -84,32 +84,32 @@ def normalise(
         event_type = event_type.strip().lower()
     resource = raw.resource
     environment = environment_of(raw.tags) if raw.tags else None
+    # By position, in the order of the class: two dozen keywords cost three times as much as all the rest of it.
     return Event(
-        event_id=raw.event_id,
-        source=raw.source,
-        timestamp=timestamp,
-        received_at=received_at,
-        event_type=event_type,
-        category=raw.category,
-        title=raw.title,
-        severity=raw.severity,
-        source_severity=severity,
-        resource=Resource(type=resource.type, id=resource.id, name=resource.name, metadata=resource.metadata),
-        fingerprint=fingerprint(
-            tenant, raw.source, raw.category, resource.type, resource.id, raw.title, environment, dedup_key
-        ),
-        description=raw.description,
-        source_version=raw.source_version,
-        environment=environment,
-        metrics=raw.metrics,
-        tags=raw.tags,
-        labels=raw.labels,
-        correlation_id=raw.correlation_id or None,
-        parent_event_id=raw.parent_event_id or None,
-        dedup_key=dedup_key,
-        payload=payload,
-        schema_version=version,
-        late=age > late_after,
+        raw.event_id,
+        raw.source,
+        timestamp,
+        received_at,
+        event_type,
+        raw.category,
+        raw.title,
+        raw.severity,
+        severity,
+        Resource(resource.type, resource.id, resource.name, resource.metadata),
+        fingerprint(tenant, raw.source, raw.category, resource.type, resource.id, raw.title, environment, dedup_key),
+        raw.description,
+        raw.source_version,
+        environment,
+        raw.metrics,
+        raw.tags,
+        raw.labels,
+        raw.correlation_id or None,
+        raw.parent_event_id or None,
+        dedup_key,
+        payload,
+        {},
+        version,
+        age > late_after,
     )
 
 

@@ -85,11 +85,16 @@ class RawEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         resource = self.resource
-        for text in (
-            self.title, self.event_id, self.source, self.event_type, self.severity, resource.type, resource.id,
-        ):  # fmt: skip
-            if text.isspace():
-                raise ValueError("a required text is blank")
+        if (
+            self.title.isspace()
+            or self.event_id.isspace()
+            or self.source.isspace()
+            or self.event_type.isspace()
+            or self.severity.isspace()
+            or resource.type.isspace()
+            or resource.id.isspace()
+        ):
+            raise ValueError("a required text is blank")
         if (self.payload and deeper_than(self.payload, MAX_DEPTH)) or (
             resource.metadata and deeper_than(resource.metadata, MAX_DEPTH)
         ):
