@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from llm_incident_manager.domain.events.document import Batch, decode_batch, is_batch
+from llm_incident_manager.domain.events.document import Batch, batch_of
 from llm_incident_manager.engine.accept import BatchReceipt, Intake, Receipt
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.receipts import batch_receipt
