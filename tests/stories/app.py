@@ -15,6 +15,7 @@ from llm_incident_manager.bus.memory import MemoryBus
 from llm_incident_manager.clock import ManualClock
 from llm_incident_manager.domain.escalation.timer import Timer
 from llm_incident_manager.domain.incidents.changes import ChangeSet
+from llm_incident_manager.domain.incidents.decide import ResolutionGiven
 from llm_incident_manager.domain.incidents.incident import Actor, Incident
 from llm_incident_manager.domain.notifications.message import Contact, Delivered, Message, Outcome
 from llm_incident_manager.domain.notifications.notification import Notification
@@ -102,8 +103,8 @@ def items(documents: Mapping[str, Sequence[dict[str, Any]]], at: datetime) -> li
 class Story:
     """One story in one process; use it as an async context manager.
 
-    ``store_url`` names an empty database with its schema; without it the environment
-    does (see ``conftest.py``), else the story has one of its own in memory.
+    ``keepers`` are further channels, which keep an alert of each incident. ``store_url`` names an empty database with
+    its schema; without it the environment does (see ``conftest.py``), else the story has one of its own in memory.
     """
 
     def __init__(
@@ -112,18 +113,20 @@ class Story:
         configuration: Mapping[str, Sequence[dict[str, Any]]] | None = None,
         *,
         store_url: str | None = None,
+        keepers: Sequence[str] = (),
     ) -> None:
         self.clock = ManualClock(START)
         self.pages: list[Page] = []
         self._folder = folder
         self._configuration = configuration if configuration is not None else plain()
         self._store_url = store_url or os.environ.get(STORE_URL, "sqlite://")
+        self._keepers = frozenset(keepers)
         self._count = 0
 
     async def __aenter__(self) -> "Story":
         self.store = open_store(self._store_url, clock=self.clock, inline=True)
         self.settings = SettingsMemory()
-        self.channels = {name: RecordingChannel(name, self) for name in ("email", "slack", "webhook")}
+        self.channels = {name: RecordingChannel(name, self) for name in ("email", "slack", "webhook", *self._keepers)}
         self.ids = CountingIds()
         await self.configure(self._configuration)
         await self.boot()
@@ -151,6 +154,7 @@ class Story:
             render=renderer("https://incidents.example.com"),
             numbers=numbers,
             jitter=random.Random(7).random,
+            alert_keepers=self._keepers,
         )
         await self.house.recall()
         waiting.recall(self.house)
@@ -258,6 +262,12 @@ class Story:
         for action in ways[status]:
             await self.act(who, incident_id, action)
         self.pages.clear()
+
+    async def bring_to_the_end(self, incident_id: str | None, who: str = "bo") -> None:
+        """Resolve the incident by the legal steps; the pages on the way stay."""
+        assert incident_id is not None
+        await self.house.respond.resolve(person(who), incident_id, ResolutionGiven(), walk=True)
+        await self.settle()
 
     def told(self) -> list[str]:
         """Return who was paged since the last look, sorted, and forget it."""

@@ -52,10 +52,12 @@ class House:
         enrich: Callable[[Event], Event] = lambda event: event,
         jitter: Callable[[], float] = random.random,
         busy_seconds: Callable[[], float] = lambda: 0.0,
+        alert_keepers: frozenset[str] = frozenset(),
     ) -> None:
         self.store = store
         self.journal = journal
         self.channels = channels
+        self._alert_keepers = alert_keepers
         self.bus = bus
         self.clock = clock
         self.settings = settings
@@ -128,6 +130,7 @@ class House:
                 directory=settings.directory(on_call_now),
                 channels=frozenset(self.channels),
                 ids=self.ids,
+                alert_keepers=self._alert_keepers,
             )
             self._contexts[tenant] = context
         return context

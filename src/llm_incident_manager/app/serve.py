@@ -141,6 +141,7 @@ class Server:
             ids=IdSource(),
             enrich=_enrichment(),
             busy_seconds=time.thread_time,
+            alert_keepers=frozenset(name for name, spec in specs.items() if spec.keeps_alerts),
         )
         await self.house.recall()
         waiting.recall(self.house)

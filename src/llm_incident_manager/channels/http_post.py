@@ -1,4 +1,4 @@
-"""One POST to an address that somebody typed in, tried once, and what its answer means for a page.
+"""One request to an address that somebody typed in, tried once, and what its answer means for a page.
 
 It uses the connection pool below the HTTP client: the client would log whole URLs (a Slack webhook's URL is its
 secret), keep cookies of one tenant for the next, and read proxies from the environment.
@@ -28,6 +28,8 @@ BODY_LIMIT = 64 * 1024
 """Bytes of an answer that are read; the rest is dropped with its connection."""
 
 LONGEST_WAIT_SECONDS = 3600.0
+_WISHES = (b"retry-after", b"x-ratelimit-period-in-sec")
+"""RFC 9110 §10.2.3; Opsgenie's own name for it (its page "Rate Limiting")."""
 _BODY_SECONDS = 2.0
 _CONNECTIONS = 100
 _CONNECTIONS_PER_HOST = 8
@@ -72,6 +74,15 @@ class HttpPost:
 
     async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Answer | RetryLater | Rejected:
         """Return the answer, or why there is none; never raises for anything the far side does."""
+        return await self._tried("POST", url, headers, body)
+
+    async def get(self, url: str, *, headers: Mapping[str, str]) -> Answer | RetryLater | Rejected:
+        """Return the answer to a GET; as :meth:`post`."""
+        return await self._tried("GET", url, headers, None)
+
+    async def _tried(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Answer | RetryLater | Rejected:
         try:
             target = self.guard.parse(url)
         except OutgoingRefused as refused:
@@ -80,7 +91,7 @@ class HttpPost:
         try:
             async with asyncio.timeout(self._timeout_seconds) as limit:
                 async with self._lane(host):
-                    return await self._exchange(target, headers, body, limit.when() or 0.0)
+                    return await self._exchange(method, target, headers, body, limit.when() or 0.0)
         except OutgoingRefused as refused:
             return Rejected(reason=refused.message)
         except HostUnknown as unknown:
@@ -102,20 +113,22 @@ class HttpPost:
         """Close all connections."""
         await self._pool.aclose()
 
-    async def _exchange(self, target: httpx2.URL, headers: Mapping[str, str], body: bytes, limit: float) -> Answer:
+    async def _exchange(
+        self, method: str, target: httpx2.URL, headers: Mapping[str, str], body: bytes | None, limit: float
+    ) -> Answer:
         every = {
             "Host": target.netloc.decode("ascii"),
             "User-Agent": USER_AGENT,
             "Accept": "*/*",
             "Accept-Encoding": "identity",
-            "Content-Length": str(len(body)),
+            **({} if body is None else {"Content-Length": str(len(body))}),
             **headers,
         }
         if target.userinfo:
             credentials = b64encode(f"{target.username}:{target.password}".encode()).decode("ascii")
             every["Authorization"] = f"Basic {credentials}"
         request = httpcore2.Request(
-            "POST",
+            method,
             httpcore2.URL(scheme=target.raw_scheme, host=target.raw_host, port=target.port, target=target.raw_path),
             headers=[(name.encode("ascii"), value.encode("ascii")) for name, value in every.items()],
             content=body,
@@ -126,7 +139,8 @@ class HttpPost:
             text = await _beginning(response, limit)
         finally:
             await response.aclose()
-        wish = next((value for name, value in response.headers if name.lower() == b"retry-after"), None)
+        said = {name.lower(): value for name, value in reversed(response.headers)}
+        wish = next((said[name] for name in _WISHES if name in said), None)
         return Answer(response.status, wait_wished(wish, self._clock.now()), text)
 
     def _lane(self, host: str) -> asyncio.Semaphore:

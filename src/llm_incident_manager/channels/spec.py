@@ -49,7 +49,8 @@ class ChannelSpec:
 
     ``name`` is the word in ``contacts`` and ``channels``, and the key of its settings in the config file.
     ``address_label``, ``contact_example`` and ``secret_label`` are for people; ``address_is_secret`` says that the
-    address is never shown again.
+    address is never shown again. ``keeps_alerts`` says that the far side keeps an alert of each incident, so that it is
+    told who has it (``Message.acknowledges``) and that it is over, by :attr:`Message.incident_key`.
     """
 
     name: str
@@ -62,6 +63,8 @@ class ChannelSpec:
     description: str
     address_is_secret: bool = False
     secret_label: str | None = None
+    secret_example: str | None = None
+    keeps_alerts: bool = False
 
     @property
     def needs_settings(self) -> bool:

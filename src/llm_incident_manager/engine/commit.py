@@ -22,7 +22,7 @@ from llm_incident_manager.domain.incidents.incident import Actor, Incident
 from llm_incident_manager.domain.notifications.notification import DeliveryState
 from llm_incident_manager.domain.vocabulary import Action, ActorType, NotificationType
 from llm_incident_manager.engine.context import Context
-from llm_incident_manager.engine.notify import is_mutable, notifications_of
+from llm_incident_manager.engine.notify import ACKNOWLEDGED, is_mutable, notifications_of
 from llm_incident_manager.engine.ports import Transaction
 from llm_incident_manager.engine.reactions import Moment, follow_ups
 
@@ -97,7 +97,10 @@ def write_rows(
     if timers != wanted_timers(before):
         tx.timers.replace(after.id, timers)
     if any(_stops_pages(change, by) for change in changes):
-        tx.notifications.cancel(after.id, reason="somebody has it", keep=(NotificationType.RESOLVED,))
+        kept = (ACKNOWLEDGED,) if after.is_open else ()
+        tx.notifications.cancel(
+            after.id, reason="somebody has it", keep=(NotificationType.RESOLVED,), keep_reasons=kept
+        )
     elif (after.ladder.cycle, after.ladder.told_at) != (before.ladder.cycle, before.ladder.told_at):
         _stop_retries(tx, after)
     if after.silence is not None and any(isinstance(change, Silenced) for change in changes):
@@ -128,11 +131,13 @@ def _stops_pages(change: Change, by: Actor) -> bool:
 def _stop_retries(tx: Transaction, incident: Incident) -> None:
     """The ladder has moved: what failed its first round is not tried again (interfaces, "Telling").
 
-    Pages beside the ladder (by hand, a missed deadline) go on; the news of an end that is none any more does not.
+    Pages beside the ladder (by hand, a missed deadline) go on; the news of an end that is none any more does not, nor
+    does "somebody has it".
     """
     for row in tx.notifications.of_incident(incident.id):
         failed = row.step is not None and row.state is DeliveryState.RETRYING and row.first_round_over
-        if failed or (row.type is NotificationType.RESOLVED and row.state.is_pending):
+        news = row.type is NotificationType.RESOLVED or row.reason == ACKNOWLEDGED
+        if failed or (news and row.state.is_pending):
             tx.notifications.save(
                 msgspec.structs.replace(
                     row, state=DeliveryState.CANCELLED, next_attempt_at=None, last_error="the ladder has moved on"

@@ -16,12 +16,16 @@ from llm_incident_manager.ids import IdSource
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """One tenant's circumstances at one moment; ``channels`` are the names that can deliver here."""
+    """One tenant's circumstances at one moment; ``channels`` are the names that can deliver here.
+
+    ``alert_keepers`` are those among them that keep an alert of their own and must hear who has it and that it is over.
+    """
 
     settings: TenantSettings
     directory: Directory
     channels: frozenset[str]
     ids: IdSource
+    alert_keepers: frozenset[str] = frozenset()
 
     def silencing(self, incident: Incident, at: datetime) -> Silencing | None:
         """Return what keeps the incident's pages here at ``at``."""

@@ -25,7 +25,15 @@ from llm_incident_manager.domain.notifications.notification import DeliveryState
 from llm_incident_manager.domain.vocabulary import NotificationType, Severity
 from llm_incident_manager.engine.commit import commit, mute_pages
 from llm_incident_manager.engine.context import Context, Contexts
-from llm_incident_manager.engine.notify import announce, fall_through, is_mutable, ladder_has_moved
+from llm_incident_manager.engine.kept_alerts import is_page, pass_on_late
+from llm_incident_manager.engine.notify import (
+    announce,
+    contact_of,
+    fall_through,
+    is_mutable,
+    ladder_has_moved,
+    may_keep_alert,
+)
 from llm_incident_manager.engine.ports import Store, Transaction
 from llm_incident_manager.engine.telemetry import Telemetry
 from llm_incident_manager.errors import Conflict, NotFound, Unavailable
@@ -40,7 +48,7 @@ SEND_SECONDS = 15.0
 CAP_SECONDS = 39.0
 """30 s and 30 % jitter (specification §8.2.2)."""
 ANNOUNCE_FOR = timedelta(hours=24)
-"""How long it is tried to say that an incident is over; a page itself is tried until somebody acts."""
+"""How long it is tried to say that it is over, or that somebody has it; a page itself is tried until somebody acts."""
 MAX_WAIT_SECONDS = 300.0
 """A provider's own wish (``Retry-After``) is honoured up to here."""
 TRIES = 5
@@ -201,6 +209,7 @@ def settle(tx: Transaction, notification_id: str, outcome: Outcome, context: Con
     if not row.state.is_pending and not isinstance(outcome, Delivered):
         return
     incident = tx.incidents.get(row.incident_id)
+    overtaken = not row.state.is_pending
     changes: list[Change] = []
     match outcome:
         case Delivered(receipt=receipt):
@@ -212,7 +221,9 @@ def settle(tx: Transaction, notification_id: str, outcome: Outcome, context: Con
             changes.append(_settled(row, delivered=True, reason=""))
             if not incident.is_open and row.type is not NotificationType.RESOLVED:
                 # It was on its way when the incident ended: whoever read it must hear of the end as well.
-                changes += announce(incident, _not_told_of_the_end(tx, row, incident), context, at=tx.now)
+                changes += announce(incident, _not_told_of_the_end(tx, row, incident, context), context, at=tx.now)
+            elif overtaken and is_page(row):
+                changes += pass_on_late(incident, row, context)
         case RetryLater(reason=reason, after_seconds=after):
             changes += _retry(tx, row, incident, reason, after, context, jitter)
         case Rejected(reason=reason):
@@ -252,7 +263,7 @@ def _retry(
 ) -> list[Change]:
     attempts = row.attempts + (0 if reason == BREAKER_OPEN else 1)
     wait = max(after or 0.0, delay(max(0, attempts - 1), jitter=jitter))
-    given_up = tx.now - row.planned_at > ANNOUNCE_FOR and row.type is NotificationType.RESOLVED
+    given_up = tx.now - row.planned_at > ANNOUNCE_FOR and not is_page(row)
     if given_up:
         row = msgspec.structs.replace(
             row, state=DeliveryState.FAILED, attempts=attempts, next_attempt_at=None, last_error=reason,
@@ -291,15 +302,15 @@ def _still_wanted(tx: Transaction, claimed: Notification) -> Incident | None:
     return tx.incidents.get(claimed.incident_id)
 
 
-def _not_told_of_the_end(tx: Transaction, row: Notification, incident: Incident) -> list[Notification]:
+def _not_told_of_the_end(
+    tx: Transaction, row: Notification, incident: Incident, context: Context
+) -> list[Notification]:
+    if is_page(row) and may_keep_alert(row, context):
+        return [row]  # it may have opened an alert after the end was announced there
     ended = incident.resolved_at or tx.now
     told = (each for each in tx.notifications.of_incident(incident.id) if each.type is NotificationType.RESOLVED)
-    same = [each for each in told if each.planned_at >= ended and _contact_of(each) == _contact_of(row)]
+    same = [each for each in told if each.planned_at >= ended and contact_of(each) == contact_of(row)]
     return [] if same else [row]
-
-
-def _contact_of(row: Notification) -> tuple[str, str, int]:
-    return row.recipient, row.channel, row.contact
 
 
 def _fallen(tx: Transaction, row: Notification, incident: Incident, context: Context) -> list[Change]:

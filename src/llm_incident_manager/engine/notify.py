@@ -20,6 +20,9 @@ from llm_incident_manager.domain.people import Target
 from llm_incident_manager.domain.vocabulary import NotificationType, TargetType
 from llm_incident_manager.engine.context import Context
 
+ACKNOWLEDGED = "acknowledged"
+"""The reason of what is no page: it passes on to an alert kept elsewhere that somebody has the incident."""
+
 
 def notifications_of(incident: Incident, told: PeopleTold, *, at: datetime) -> list[Notification]:
     """Return the ledger's rows for the planned pages of one change."""
@@ -54,19 +57,15 @@ def notifications_of(incident: Incident, told: PeopleTold, *, at: datetime) -> l
 
 
 def announce(incident: Incident, told: Sequence[Notification], context: Context, *, at: datetime) -> list[Change]:
-    """Return the announcement of the end on every channel that carried a page of this incident (NTF-04)."""
+    """Return the announcement of the end on every channel that carried a page of this incident (NTF-04).
+
+    An alert that others keep is ended also where it is not known whether the page arrived: it would stay open for good.
+    """
     pages: dict[tuple[str, str, int], PlannedPage] = {}
     for row in told:
-        if row.state is DeliveryState.DELIVERED and row.type is not NotificationType.RESOLVED:
-            page = PlannedPage(
-                notification_id=context.ids.new("ntf"),
-                target=row.target,
-                recipient=row.recipient,
-                name=row.recipient_name,
-                channel=row.channel,
-                contact=row.contact,
-            )
-            pages.setdefault((row.recipient, row.channel, row.contact), page)
+        carried = row.state is DeliveryState.DELIVERED or may_keep_alert(row, context)
+        if carried and row.type is not NotificationType.RESOLVED:
+            pages.setdefault(contact_of(row), page_like(row, context))
     if not pages:
         return []
     return [
@@ -78,6 +77,29 @@ def announce(incident: Incident, told: Sequence[Notification], context: Context,
             pages=tuple(pages.values()),
         )
     ]
+
+
+def may_keep_alert(row: Notification, context: Context) -> bool:
+    """Whether an alert of it may be open where this page went; one that was being sent may have arrived."""
+    ended_unsent = (DeliveryState.SKIPPED, DeliveryState.FAILED)
+    return row.channel in context.alert_keepers and row.state not in ended_unsent
+
+
+def contact_of(row: Notification) -> tuple[str, str, int]:
+    """Return what tells one contact from another: recipient, channel, and which of the contacts there."""
+    return row.recipient, row.channel, row.contact
+
+
+def page_like(row: Notification, context: Context) -> PlannedPage:
+    """Return a new page to the contact that ``row`` went to."""
+    return PlannedPage(
+        notification_id=context.ids.new("ntf"),
+        target=row.target,
+        recipient=row.recipient,
+        name=row.recipient_name,
+        channel=row.channel,
+        contact=row.contact,
+    )
 
 
 def breach_announcement(incident: Incident, context: Context, *, which: str, at: datetime) -> list[Change]:
@@ -110,8 +132,8 @@ def breach_announcement(incident: Incident, context: Context, *, which: str, at:
 
 
 def is_mutable(row: Notification) -> bool:
-    """Whether a silence keeps this page: not what a person sends on purpose, nor the news that it is over."""
-    by_hand = row.reason in ("paged_by_hand", "escalated_by_hand")
+    """Whether a silence keeps this page: not what a person does or sends, nor the news that it is over."""
+    by_hand = row.reason in ("paged_by_hand", "escalated_by_hand", ACKNOWLEDGED)
     return not by_hand and row.type is not NotificationType.RESOLVED
 
 

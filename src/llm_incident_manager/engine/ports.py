@@ -166,8 +166,10 @@ class NotificationStore(Protocol):
         """
         ...
 
-    def cancel(self, incident_id: str, *, reason: str, keep: Sequence[str] = ()) -> int:
-        """Cancel what is pending for the incident, except notification types in ``keep``; returns how many."""
+    def cancel(
+        self, incident_id: str, *, reason: str, keep: Sequence[str] = (), keep_reasons: Sequence[str] = ()
+    ) -> int:
+        """Cancel what is pending for the incident, except the types in ``keep`` and reasons; returns how many."""
         ...
 
 

@@ -40,6 +40,7 @@ from llm_incident_manager.domain.notifications.notification import DeliveryState
 from llm_incident_manager.domain.notifications.planning import pages_for, reachable
 from llm_incident_manager.domain.vocabulary import Action, NotificationType
 from llm_incident_manager.engine.context import Context, Told
+from llm_incident_manager.engine.kept_alerts import pass_on_taken
 from llm_incident_manager.engine.notify import announce, unreached
 from llm_incident_manager.engine.route import routed
 
@@ -76,6 +77,10 @@ def follow_ups(incident: Incident | None, changes: Sequence[Change], moment: Mom
         if further:
             state = applied(state, further, at=moment.at, by=moment.by)
             complete += further
+    if state is not None and any(isinstance(change, StatusChanged) for change in changes) and not state.imported:
+        # Once for all steps of a walk, of which only the last counts.
+        told = moment.told(state.id) if moment.context.alert_keepers else ()
+        complete += pass_on_taken(state, told, moment.context)
     return complete
 
 

@@ -35,7 +35,12 @@ _SAVE = (
 # Ends what is pending for an incident.
 _CANCEL = (
     update(NOTIFICATIONS)
-    .where(_OF_INCIDENT, _N.is_pending, _N.type.not_in(bindparam("keep", expanding=True)))
+    .where(
+        _OF_INCIDENT,
+        _N.is_pending,
+        _N.type.not_in(bindparam("keep", expanding=True)),
+        _N.reason.not_in(bindparam("keep_reasons", expanding=True)),
+    )
     .values(state=DeliveryState.CANCELLED.value, is_pending=False, last_error=bindparam("because"), lease_until=None)
 )
 # Pages whose attempt is due and that nobody holds, worst first; PostgreSQL skips what another node is claiming.
@@ -98,8 +103,11 @@ class SqlNotifications:
         if self._connection.execute(_SAVE, wanted).rowcount == 0:
             self.get(notification.id)
 
-    def cancel(self, incident_id: str, *, reason: str, keep: Sequence[str] = ()) -> int:
+    def cancel(
+        self, incident_id: str, *, reason: str, keep: Sequence[str] = (), keep_reasons: Sequence[str] = ()
+    ) -> int:
         wanted = {"of_tenant": self._tenant, "of_incident": incident_id, "because": reason, "keep": list(keep)}
+        wanted["keep_reasons"] = list(keep_reasons)
         return self._connection.execute(_CANCEL, wanted).rowcount
 
     def _row(self, notification: Notification) -> dict[str, Any]:

@@ -11,7 +11,14 @@ from llm_incident_manager.api.dashboard.words import CAUSES, People, cause, inst
 
 SHOWN = 8
 """So many notifications stand open on the page; what is older or was not sent is folded."""
-_CHANNEL_ICONS = {"email": "mail", "slack": "hash", "webhook": "hook", "sms": "sms", "phone": "phone", "teams": "users"}
+_CHANNEL_ICONS = dict.fromkeys(("pagerduty", "opsgenie", "jsm", "apprise"), "plug") | {
+    "email": "mail",
+    "slack": "hash",
+    "webhook": "hook",
+    "sms": "sms",
+    "phone": "phone",
+    "teams": "users",
+}
 _GOOD = {"delivered", "accepted", "sent", "acknowledged"}
 _FAILED = {"failed", "rejected", "dead", "dead_letter", "expired"}
 _DROPPED = {"cancelled", "canceled", "obsolete", "skipped", "suppressed", "superseded"}

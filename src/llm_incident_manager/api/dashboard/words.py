@@ -31,6 +31,7 @@ CAUSES = {
     "escalated_by_hand": "somebody escalated it",
     "paged_by_hand": "somebody asked for it",
     "resolved": "it is over",
+    "acknowledged": "somebody has it",
     "acknowledgment_deadline_missed": "the deadline to take it passed",
     "resolution_deadline_missed": "the deadline to resolve it passed",
 }

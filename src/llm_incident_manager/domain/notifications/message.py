@@ -1,5 +1,6 @@
 """What a channel is handed, and what it says back."""
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -13,6 +14,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     ``payload`` is the webhook's JSON body (interfaces, "A webhook page"); ``blocks`` are Slack's Block Kit;
     ``late_seconds`` says how long after its planned instant the first attempt is made.
+
+    The rest is for channels that keep an alert of their own (PagerDuty, Opsgenie): ``incident_key`` is the same for all
+    messages about one incident and differs from every other incident's, also of other installations; ``acknowledges``
+    says that this is no page: somebody has it, and the alert is to be acknowledged. ``resource`` is what it hits,
+    ``opened_at`` since when, ``attempt`` how often this message was tried before.
     """
 
     notification_id: str
@@ -26,6 +32,12 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     blocks: list[dict[str, Any]] | None = None
     payload: dict[str, Any] = msgspec.field(default_factory=dict)
     dashboard_url: str = ""
+    incident_key: str = ""
+    acknowledges: bool = False
+    resource: str = ""
+    category: str = ""
+    opened_at: datetime | None = None
+    attempt: int = 0
 
 
 class Delivered(msgspec.Struct, frozen=True, kw_only=True, tag="delivered"):

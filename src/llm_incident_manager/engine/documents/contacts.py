@@ -7,7 +7,7 @@ from llm_incident_manager.domain.people import Contact
 from llm_incident_manager.engine.documents.findings import did_you_mean, quoted
 from llm_incident_manager.engine.documents.part import Part
 
-CHANNELS = ("email", "slack", "teams", "pagerduty", "opsgenie", "sms", "phone", "webhook")
+CHANNELS = ("email", "slack", "teams", "pagerduty", "opsgenie", "jsm", "sms", "phone", "webhook", "apprise")
 """Specification §5.3 ``Channel`` and §6.2's ``phone``. What cannot be sent on yet is kept and, in its turn, skipped."""
 _EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+")
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")

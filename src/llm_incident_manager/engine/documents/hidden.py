@@ -11,7 +11,7 @@ MASK = "…"
 _SECRET_FIELDS = frozenset(
     {"secret", "api_key", "api_key_sha256", "password", "token", "routing_key", "signing_secret"}
 )
-_SECRET_ADDRESSES = frozenset({"slack", "teams", "pagerduty", "opsgenie"})
+_SECRET_ADDRESSES = frozenset({"slack", "teams", "pagerduty", "opsgenie", "apprise"})
 """Channels whose address is itself what authorises: whoever knows it can post there."""
 
 

@@ -1,6 +1,6 @@
 """⑥ Told: from a row of the page ledger to the message that leaves, by the template that fits or the default texts."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -13,11 +13,15 @@ from llm_incident_manager.engine.deliver import Render
 from llm_incident_manager.engine.messages.layouts import html_page, slack_blocks, text_page, webhook_payload
 from llm_incident_manager.engine.messages.telling import telling
 from llm_incident_manager.engine.messages.templated import templated, variables_of
+from llm_incident_manager.engine.messages.words import one_line
+from llm_incident_manager.engine.notify import ACKNOWLEDGED
 from llm_incident_manager.engine.route import subject_of
 from llm_incident_manager.engine.template_sandbox import TemplateFailed
 from llm_incident_manager.engine.templates import choose_template
 
 log = structlog.get_logger("messages")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def renderer(public_url: str) -> Render:
@@ -37,9 +41,15 @@ def renderer(public_url: str) -> Render:
             subject=told.heading,
             text=text_page(told),
             html=html_page(told, incident.severity.value),
-            blocks=slack_blocks(told, notification.id, incident.id),
+            blocks=slack_blocks(told, notification.id, incident.id) if notification.channel != "teams" else None,
             payload=webhook_payload(told, notification, incident),
             dashboard_url=told.link,
+            incident_key=_incident_key(incident),
+            acknowledges=notification.reason == ACKNOWLEDGED,
+            resource=one_line(incident.resource.name or incident.resource.id, 200),
+            category=incident.category.value,
+            opened_at=incident.created_at,
+            attempt=notification.attempts,
         )
         template = choose_template(
             context.settings.templates,
@@ -61,6 +71,14 @@ def renderer(public_url: str) -> Render:
             return message
 
     return render
+
+
+def _incident_key(incident: Incident) -> str:
+    """Return the name under which others keep this incident.
+
+    Two installations may report to one account and count their incidents alike: the instant tells them apart.
+    """
+    return f"{incident.tenant}:{incident.id}:{(incident.created_at - _EPOCH) // _MICROSECOND:x}"
 
 
 def _named(notification: Notification, incident: Incident) -> str | None:

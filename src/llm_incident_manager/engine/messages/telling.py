@@ -9,6 +9,7 @@ from llm_incident_manager.domain.notifications.notification import Notification
 from llm_incident_manager.domain.vocabulary import NotificationType
 from llm_incident_manager.engine.context import Context
 from llm_incident_manager.engine.messages.words import duration, instant, one_line, plain, reason_words, times
+from llm_incident_manager.engine.notify import ACKNOWLEDGED
 from llm_incident_manager.ids import INCIDENT_ID
 
 LATE_SECONDS = 60.0
@@ -70,6 +71,8 @@ def person_name(user_id: str, context: Context) -> str:
 def _heading(notification: Notification, incident: Incident) -> str:
     title = one_line(incident.title, 150) or incident.id
     ended = "Resolved: " if notification.type is NotificationType.RESOLVED else ""
+    if notification.reason == ACKNOWLEDGED:
+        ended = "Acknowledged: "
     return f"[{incident.severity}] {ended}{title}"
 
 
@@ -163,6 +166,8 @@ def _ending(notification: Notification, incident: Incident) -> str:
             return "Nothing is left to be done."
         case NotificationType.CUSTOM:
             return "Nothing has happened, and nothing is to be done."
+        case _ if notification.reason == ACKNOWLEDGED:
+            return "Somebody has it."
         case _ if incident.is_open:
             return "Open it and take it, so that nobody else is woken."
         case _:

@@ -19,6 +19,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "paged_by_hand": "somebody asked for you",
         "fallback": "those who should have been told could not be reached",
         "resolved": "you were told when it began",
+        "acknowledged": "somebody has it",
         "acknowledgment_deadline_missed": "it has not been acknowledged by its deadline",
         "resolution_deadline_missed": "it has not been resolved by its deadline",
         "test": "somebody is trying out whether pages reach you",

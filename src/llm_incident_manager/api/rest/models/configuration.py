@@ -11,7 +11,7 @@ Seconds = Annotated[float, Field(gt=0, le=7_776_000)]
 Priority = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
 Title = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00/]*[^\s\x00/][^\x00/]*$")]
 Zone = Annotated[str, Field(max_length=64, examples=["Europe/Madrid"])]
-ChannelName = Literal["email", "slack", "teams", "pagerduty", "opsgenie", "sms", "phone", "webhook"]
+ChannelName = Literal["email", "slack", "teams", "pagerduty", "opsgenie", "jsm", "sms", "phone", "webhook", "apprise"]
 Contacts = Annotated[
     Free,
     Field(
