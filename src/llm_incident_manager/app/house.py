@@ -18,6 +18,7 @@ from llm_incident_manager.engine.context import Context
 from llm_incident_manager.engine.deliver import Deliver, Render, Sender
 from llm_incident_manager.engine.heartbeats import Heartbeats
 from llm_incident_manager.engine.memory import OpenFingerprints, SeenEvents
+from llm_incident_manager.engine.overtaken import Overtaken
 from llm_incident_manager.engine.ports import Store
 from llm_incident_manager.engine.relay import Relay
 from llm_incident_manager.engine.respond import Respond
@@ -110,6 +111,7 @@ class House:
         self.relay = Relay(store, bus)
         self.respond = Respond(store, self.context, self.untriaged, self.ids, self.committed)
         self.alerts = Alerts(store, self.intake, clock)
+        self.overtaken = Overtaken(store, self.context, clock, self.committed)
         self.silences = Silences(
             store, self.context, settings, clock, self.committed, lambda _: settings.refresh(store)
         )

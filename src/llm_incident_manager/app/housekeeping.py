@@ -33,12 +33,14 @@ class Housekeeping:
             ("heartbeats", 1.0, self._house.heartbeats.run_due),
             ("silences", 1.0, self._house.silences.run_due),
             ("alerts", 1.0, self._house.alerts.run_due),
+            ("overtaken", 5.0, self._house.overtaken.run_due),
             ("totals", 15.0, self._apis.report.refresh_totals),
             ("last-use", 30.0, self._apis.identify.flush_last_use),
             ("dead-letters", 30.0, self._retries.retry_due),
             ("checkpoint", 300.0, self._seal),
             ("retention", 3600.0, self._retention.run_once),
             ("old-alerts", 3600.0, self._house.alerts.forget_old),
+            ("old-notes", 3600.0, self._house.overtaken.forget_old),
             ("key-rotation", 3600.0, self._rotation),
         ]
 

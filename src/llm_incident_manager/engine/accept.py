@@ -325,9 +325,10 @@ class Intake:
         if joined is not None and self._lag(arrival.monotonic) > MAX_LAG_SECONDS:
             self._gate.refused(caller, event.source, "lagging")
             raise Unavailable("more is waiting than can be worked off now; send it again", code="lagging")
-        opens = joined is None and not event.recovers and not event.is_change
+        # A recovery of nothing too: the alarm that it overtook must find it triaged.
+        opens = joined is None and not event.is_change
         incident_id = joined
-        if opens:
+        if opens and not event.recovers:
             incident_id = self._numbers.reserve(arrival.day)
             self._open.put(tenant, event.fingerprint, incident_id)
             self._untriaged.add(incident_id)

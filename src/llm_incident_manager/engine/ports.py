@@ -10,11 +10,12 @@ from llm_incident_manager.domain.incidents.changes import ChangeSet
 from llm_incident_manager.domain.incidents.incident import Actor, Incident
 from llm_incident_manager.domain.notifications.notification import Notification
 from llm_incident_manager.engine.alert_rows import Alert, AlertStore
+from llm_incident_manager.engine.dead_letter_store import DeadLetterStore
+from llm_incident_manager.engine.fingerprint_notes import FingerprintNoteStore, Overtaking
 from llm_incident_manager.engine.heartbeat_store import HeartbeatStore
 from llm_incident_manager.engine.rows import (
     ApiKey,
     ConfigurationItem,
-    DeadLetter,
     HeadHash,
     Heartbeat,
     IncidentFilter,
@@ -179,22 +180,6 @@ class OutboxStore(Protocol):
     def put(self, kind: str, body: Mapping[str, Any]) -> None: ...
 
 
-class DeadLetterStore(Protocol):
-    """What could not be processed, kept for a person."""
-
-    def add(self, letters: Sequence[DeadLetter]) -> None: ...
-
-    def get(self, letter_id: str) -> DeadLetter: ...
-
-    def page(self, *, limit: int, cursor: str | None) -> tuple[list[DeadLetter], str | None, int]: ...
-
-    def remove(self, letter_id: str) -> None:
-        """Raises NotFound."""
-        ...
-
-    def save(self, letter: DeadLetter) -> None: ...
-
-
 class ConfigurationStore(Protocol):
     """Users, teams, routes, policies, templates, sources …: documents by kind and id."""
 
@@ -285,6 +270,8 @@ class Transaction(Protocol):
     def heartbeats(self) -> HeartbeatStore: ...
     @property
     def alerts(self) -> AlertStore: ...
+    @property
+    def fingerprint_notes(self) -> FingerprintNoteStore: ...
 
     def of(self, tenant: str) -> "Transaction":
         """Return the same transaction bound to another tenant (a batch may span several)."""
@@ -307,6 +294,12 @@ class SystemTransaction(Protocol):
 
     def forget_alerts(self, before: datetime, *, limit: int) -> int:
         """Remove at most ``limit`` alerts that ended before; returns how many."""
+
+    def overtaking(self, since: datetime, *, limit: int) -> list[Overtaking]:
+        """Return recoveries accepted after ``since`` that ended nothing, with the open incident of their fingerprint."""
+
+    def forget_fingerprint_notes(self, before: datetime, *, limit: int) -> int:
+        """Remove at most ``limit`` recoveries that were accepted before; returns how many."""
 
     def due_heartbeats(self, at: datetime, limit: int) -> list[Heartbeat]: ...
     def next_timer_at(self) -> datetime | None: ...

@@ -106,8 +106,10 @@ def told_step(
     return [LadderMoved(ladder=ladder), told]
 
 
-def _open_ladder(incident: Incident, _: IncidentOpened, moment: Moment) -> list[Change]:
+def _open_ladder(incident: Incident, opened: IncidentOpened, moment: Moment) -> list[Change]:
     change = routed(incident, moment.context, at=moment.at)
+    if opened.overtaken_by is not None:
+        return [change]
     return [
         change,
         *_first_step(incident, change, moment, cycle=1, kind=NotificationType.INCIDENT_CREATED, reason="opened"),

@@ -10,8 +10,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """What is kept of one accepted event.
 
     ``received_at`` is in microseconds since 1970, UTC. ``source_key`` is the id of the API key or door that it came by.
-    ``opens`` says that its fingerprint was not open at acceptance, or that it recovers from what was: these are triaged
-    in order among themselves, before the repeats.
+    ``opens`` says that its fingerprint was not open at acceptance, or that it is a recovery: these are triaged in order
+    among themselves, before the repeats.
     ``kept`` is false over the rate limit: the event is counted and its payload is not stored. ``context`` holds small
     extra facts. The fields stand in the file in this order, as an array.
     """

@@ -184,6 +184,8 @@ class Triage:
             )
             if incident.times.mttd is not None:
                 self._telemetry.observe("incident_mttd_seconds", None, incident.times.mttd)
+        for fingerprint, reserved in result.void:
+            self._open.drop(tenant, fingerprint, reserved)
         for incident in result.ended:
             self._open.drop(tenant, incident.fingerprint, incident.id)
         for fingerprint, incident_id in result.standing.items():

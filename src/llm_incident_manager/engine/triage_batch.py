@@ -7,10 +7,13 @@ import msgspec
 
 from llm_incident_manager.domain.correlation.relate import links_of
 from llm_incident_manager.domain.events.event import Event
+from llm_incident_manager.domain.incidents import decide
 from llm_incident_manager.domain.incidents.incident import SYSTEM, Incident
 from llm_incident_manager.engine.commit import Opened, commit, prepare_opening, write_openings
 from llm_incident_manager.engine.context import Context
+from llm_incident_manager.engine.fingerprint_notes import FingerprintNote
 from llm_incident_manager.engine.openings import classified, integration, joining, opening, recovering, starts_at
+from llm_incident_manager.engine.overtaken import noted, only_proposes, over_at_once, speaks_of, told_before
 from llm_incident_manager.engine.ports import Key, Transaction
 from llm_incident_manager.engine.records import Record
 from llm_incident_manager.engine.rows import StoredEvent
@@ -35,11 +38,16 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Triaged(msgspec.Struct, kw_only=True):
-    """What a batch did: incidents opened and ended, and which incident stands for a fingerprint now."""
+    """What a batch did: incidents opened and ended, and which incident stands for a fingerprint now.
+
+    ``void`` are ids that were reserved for a fingerprint and stand for nothing open; ``notes`` the recoveries.
+    """
 
     opened: list[Incident] = msgspec.field(default_factory=list)
     ended: list[Incident] = msgspec.field(default_factory=list)
     standing: dict[str, str] = msgspec.field(default_factory=dict)
+    void: list[tuple[str, str]] = msgspec.field(default_factory=list)
+    notes: dict[str, FingerprintNote] = msgspec.field(default_factory=dict)
 
 
 class _Group(msgspec.Struct, kw_only=True):
@@ -69,6 +77,8 @@ def triage_batch(tx: Transaction, items: Sequence[Item], context: Context, reser
             waiting = [item for item in waiting if item.key not in known]
         waiting = _wave(tx, waiting, standing, context, reserve, result, again)
     _point_repeated(tx, again, known)
+    if result.notes:
+        tx.fingerprint_notes.put(list(result.notes.values()))
     return result
 
 
@@ -109,6 +119,7 @@ def _wave(
         by_fingerprint.setdefault(item.event.fingerprint, []).append(item)
     missing = [fingerprint for fingerprint in by_fingerprint if fingerprint not in standing]
     before = tx.incidents.last_by_fingerprint(missing) if missing else {}
+    notes = tx.fingerprint_notes.of(missing) | result.notes if missing else {}
     left: list[Item] = []
     openings: list[tuple[Opened, list[Item]]] = []
     for fingerprint, group in by_fingerprint.items():
@@ -118,14 +129,16 @@ def _wave(
             again += _join(tx, incident, stretch, context, result)
             left += rest
             continue
-        group = _without_latecomers(tx, group, before.get(fingerprint), context)
-        group = _without_leading_recoveries(tx, group)
+        last, note = before.get(fingerprint), notes.get(fingerprint)
+        group = _without_latecomers(tx, group, last, note, context, result)
+        group = _without_leading_recoveries(tx, group, result)
         if not group:
             continue
+        note = _newest(note, result.notes.get(fingerprint))
         stretch, rest = _stretch(group)
         if stretch.recovery is not None:
             rest = [stretch.recovery, *rest]
-        opened = _open(tx, stretch.items, context, reserve, before.get(fingerprint))
+        opened = _open(tx, stretch.items, context, reserve, last, note)
         openings.append((opened, stretch.items))
         left += rest
     return left + _write(tx, openings, result)
@@ -145,7 +158,11 @@ def _write(tx: Transaction, openings: Sequence[tuple[Opened, list[Item]]], resul
             left += items
             continue
         result.opened.append(incident)
-        result.standing[incident.fingerprint] = incident.id
+        if incident.is_open:
+            result.standing[incident.fingerprint] = incident.id
+        else:
+            result.ended.append(incident)
+            result.void += _reserved(items)
         keyed += [(item.event, incident.id) for item in items]
         keep += _payloads(items, incident.id, counted=0)
         _point(tx, items, incident.id)
@@ -154,7 +171,14 @@ def _write(tx: Transaction, openings: Sequence[tuple[Opened, list[Item]]], resul
     return left
 
 
-def _open(tx: Transaction, items: Sequence[Item], context: Context, reserve: Reserve, last: str | None) -> Opened:
+def _open(
+    tx: Transaction,
+    items: Sequence[Item],
+    context: Context,
+    reserve: Reserve,
+    last: str | None,
+    note: FingerprintNote | None,
+) -> Opened:
     event = items[0].event
     reserved = _unused_id(tx, items) or reserve(event.received_at)
     # What arrived together is judged together: the worst decides, so that nobody is paged twice for one storm.
@@ -165,6 +189,12 @@ def _open(tx: Transaction, items: Sequence[Item], context: Context, reserve: Res
     change = opening(event, worst, tenant=tx.tenant, incident_id=reserved, links=links, quiet_seconds=quiet)
     more = joining(None, [item.event for item in items[1:]], context)
     at = starts_at(event.received_at, tx.now)
+    if note is not None and all(note.overtook(item.event) for item in items):
+        if only_proposes(note.source, context):
+            more += decide.comment(told_before(note), comment_id=context.ids.new("cmt"))
+        else:
+            change = msgspec.structs.replace(change, overtaken_by=note.event_id)
+            more += over_at_once(change, more, note, at)
     return prepare_opening([change, *more], by=integration(event.source), at=at, context=context)
 
 
@@ -206,9 +236,11 @@ def _recover(tx: Transaction, incident: Incident, item: Item, context: Context, 
     if item.key not in tx.events.add([(item.event, incident.id)]):
         return
     tx.events.keep(_payloads([item], incident.id, counted=0))
-    if item.event.received_at < incident.created_at:
+    if item.event.received_at < incident.created_at and not speaks_of(tx, incident, item.event.timestamp):
         # It speaks of an earlier incident of this fingerprint, which has ended before its recovery was read.
+        noted(result.notes, item.event, None)
         return
+    noted(result.notes, item.event, incident.id)
     changes = recovering(incident, item.event, context)
     after = commit(tx, incident, changes, by=integration(item.event.source), context=context)
     if not after.is_open:
@@ -216,17 +248,31 @@ def _recover(tx: Transaction, incident: Incident, item: Item, context: Context, 
         result.standing.pop(after.fingerprint, None)
 
 
-def _without_latecomers(tx: Transaction, items: Sequence[Item], last: str | None, context: Context) -> list[Item]:
+def _without_latecomers(
+    tx: Transaction,
+    items: Sequence[Item],
+    last: str | None,
+    note: FingerprintNote | None,
+    context: Context,
+    result: Triaged,
+) -> list[Item]:
     """Repeats that were answered with an incident which ended before they were triaged still belong to it.
 
-    They were accepted while it was open: to open a new one for them would page somebody for trouble already solved.
+    They were accepted while it was open: to open a new one for them would page somebody for trouble already solved. So
+    do those that the recovery which ended it has overtaken.
     """
     named = [item for item in items if not item.record.opens and item.record.incident_id == last]
-    if not named or last is None:
+    behind = note is not None and note.incident_id == last
+    passed = [item for item in items if behind and note is not None and _was_passed(item.event, note)]
+    if last is None or not (named or passed):
         return list(items)
     incident = tx.incidents.get(last)
     ended = incident.resolved_at
     late = [item for item in named if ended is not None and item.event.received_at <= ended]
+    if ended is not None:
+        late += [item for item in passed if item not in late]
+        _point(tx, passed, last)
+        result.void += _reserved(passed)
     new = tx.events.add([(item.event, last) for item in late])
     counted = [item for item in late if item.key in new and not item.event.recovers]
     tx.events.keep(_payloads(counted, last, counted=incident.event_count))
@@ -234,11 +280,28 @@ def _without_latecomers(tx: Transaction, items: Sequence[Item], last: str | None
     return [item for item in items if item not in late]
 
 
-def _without_leading_recoveries(tx: Transaction, items: Sequence[Item]) -> list[Item]:
-    """A recovery of nothing opens nothing; its identity is remembered."""
+def _was_passed(event: Event, note: FingerprintNote) -> bool:
+    return not event.recovers and note.overtook(event)
+
+
+def _newest(one: FingerprintNote | None, other: FingerprintNote | None) -> FingerprintNote | None:
+    both = [note for note in (one, other) if note is not None]
+    return max(both, key=lambda note: note.said_at, default=None)
+
+
+def _reserved(items: Iterable[Item]) -> list[tuple[str, str]]:
+    """Return (fingerprint, id) of what was answered for these."""
+    return [(item.event.fingerprint, item.record.incident_id) for item in items if item.record.incident_id is not None]
+
+
+def _without_leading_recoveries(tx: Transaction, items: Sequence[Item], result: Triaged) -> list[Item]:
+    """A recovery of nothing opens nothing; its identity is remembered, and its time: its alarm may come yet."""
     start = next((index for index, item in enumerate(items) if not item.event.recovers), len(items))
     if start:
-        tx.events.add([(item.event, None) for item in items[:start]])
+        new = tx.events.add([(item.event, None) for item in items[:start]])
+        for item in items[:start]:
+            if item.key in new:
+                noted(result.notes, item.event, None)
     return list(items[start:])
 
 

@@ -10,10 +10,12 @@ from sqlalchemy import Connection
 from llm_incident_manager.domain.escalation.timer import Timer
 from llm_incident_manager.domain.notifications.notification import Notification
 from llm_incident_manager.engine.alert_rows import Alert
+from llm_incident_manager.engine.fingerprint_notes import Overtaking
 from llm_incident_manager.engine.rows import ApiKey, Heartbeat, OpenFingerprint, OutboxRow, SignInLink, Tenant
 from llm_incident_manager.storage import (
     alerts,
     configuration,
+    fingerprint_notes,
     heartbeats,
     keys,
     notifications,
@@ -28,6 +30,7 @@ from llm_incident_manager.storage.audit import SqlAudit
 from llm_incident_manager.storage.configuration import SqlConfiguration
 from llm_incident_manager.storage.dead_letters import SqlDeadLetters
 from llm_incident_manager.storage.events import SqlEvents
+from llm_incident_manager.storage.fingerprint_notes import SqlFingerprintNotes
 from llm_incident_manager.storage.heartbeats import SqlHeartbeats
 from llm_incident_manager.storage.incidents import SqlIncidents
 from llm_incident_manager.storage.keys import SqlKeys
@@ -71,6 +74,12 @@ class SqlSystemTransaction:
 
     def forget_alerts(self, before: datetime, *, limit: int) -> int:
         return alerts.forget(self._connection, before, limit)
+
+    def overtaking(self, since: datetime, *, limit: int) -> list[Overtaking]:
+        return fingerprint_notes.overtaking(self._connection, since, limit)
+
+    def forget_fingerprint_notes(self, before: datetime, *, limit: int) -> int:
+        return fingerprint_notes.forget(self._connection, before, limit)
 
     def next_timer_at(self) -> datetime | None:
         return timers.next_at(self._connection)
@@ -209,3 +218,7 @@ class SqlTransaction:
     @cached_property
     def alerts(self) -> SqlAlerts:
         return SqlAlerts(self._connection, self.tenant)
+
+    @cached_property
+    def fingerprint_notes(self) -> SqlFingerprintNotes:
+        return SqlFingerprintNotes(self._connection, self.tenant)

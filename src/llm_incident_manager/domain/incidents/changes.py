@@ -17,7 +17,10 @@ class _Change(msgspec.Struct, frozen=True, kw_only=True, tag_field="change"):
 
 
 class IncidentOpened(_Change, frozen=True, kw_only=True, tag="incident_opened", omit_defaults=True):
-    """The first event of a fingerprint arrived, or a person opened it; ``accepted_at`` is when it was answered."""
+    """The first event of a fingerprint arrived, or a person opened it; ``accepted_at`` is when it was answered.
+
+    ``overtaken_by``: the event id of the recovery that was accepted before it; nobody is told of what is over.
+    """
 
     incident_id: str
     tenant: str
@@ -44,6 +47,7 @@ class IncidentOpened(_Change, frozen=True, kw_only=True, tag="incident_opened", 
     links: tuple[Link, ...] = ()
     imported: bool = False
     quiet_seconds: int | None = None
+    overtaken_by: str | None = None
 
 
 class Routed(_Change, frozen=True, kw_only=True, tag="routed", omit_defaults=True):

@@ -151,6 +151,8 @@ def _opened(change: IncidentOpened) -> Told:
     }
     if change.classification is not None and change.classification.sentence:
         facts["why"] = change.classification.sentence
+    if change.overtaken_by is not None:
+        facts["overtaken_by"] = change.overtaken_by
     return Told(event_type="incident_created", facts=facts, moves=(("status", None, "NEW"),))
 
 
