@@ -57,8 +57,13 @@ sources:
 **A tool that never says that it is over** (LangSmith, LiteLLM, logs) can be given `quiet_seconds`: an incident of that
 source that got no event for so long is resolved, and its notes say why. Without it people resolve.
 
+**A resolve that comes before its trigger** (another door, another node, a retry) still ends it, up to 24 hours later:
+what counts is the time that the tool gives. The incident opens resolved, with the reason, and pages nobody; a trigger
+with a later time, or with none, opens anew ([why](decisions/0078-recoveries-that-overtake.md)).
+
 A tool without a signature of its own can use ours, `X-Incident-Signature: t=<unix>,v1=<hex HMAC-SHA256 of "t.body">`;
-`signature_header` names another header. What cannot be read is answered with what is wrong, and kept as a dead letter.
+`signature_header` names another header. What cannot be read is answered with what is wrong, and kept as a dead letter;
+`lim dead-letters replay` lets its source translate it again, with the settings that hold then.
 """
 
 

@@ -21,6 +21,8 @@ from llm_incident_manager.engine.pages import Pages
 from llm_incident_manager.engine.query import Query
 from llm_incident_manager.engine.report import Report
 from llm_incident_manager.errors import Conflict
+from llm_incident_manager.sources.again import Again
+from llm_incident_manager.sources.registry import source_specs
 from llm_incident_manager.sources.spec import SourceSpec
 from llm_incident_manager.sources.statuspage import read_history
 from tests.stories.app import Story
@@ -110,6 +112,12 @@ async def opened(
         async def changed(_: str) -> None:
             await story.settings.refresh(story.store)
 
+        again = Again(
+            sources or source_specs(entries=()),
+            lambda tenant: story.settings.of(tenant).sources,
+            house.intake,
+            house.source_acts,
+        )
         port = RestPort(
             intake=house.intake,
             acts=house.source_acts,
@@ -125,7 +133,7 @@ async def opened(
             report=Report(story.store, story.clock, house.telemetry),
             configure=Configure(story.store, changed),
             keys=Keys(story.store, story.ids, story.settings.of, identify.refresh),
-            dead_letters=DeadLetters(story.store, house.intake, story.clock, house.seen),
+            dead_letters=DeadLetters(story.store, house.intake, story.clock, house.seen, again),
             audit=Audit(story.store),
             imports=ImportHistory(
                 story.store,

@@ -1,8 +1,9 @@
 """What must be true when a seed has come to rest, whatever happened on the way."""
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from llm_incident_manager.domain.audit.chain import genesis, verify_links
 from llm_incident_manager.domain.escalation.moves import wanted_timers
@@ -10,6 +11,7 @@ from llm_incident_manager.domain.incidents.changes import (
     Assigned,
     Change,
     ChangeSet,
+    IncidentOpened,
     LadderMoved,
     PeopleTold,
     Silenced,
@@ -159,7 +161,7 @@ def _pages(run: Simulation, story: Story) -> Iterator[str]:
         for page in change.pages
     }
     muted = any(isinstance(change, Silenced) for change in story.history[0].changes)
-    if not planned and not muted and _opened_severity(story) is not Severity.P4:
+    if not planned and not muted and not _was_over(run, story) and _opened_severity(story) is not Severity.P4:
         yield "nobody was to be told of it"
     yield from _end(story)
     rows = {row.id: row for row in story.rows}
@@ -178,6 +180,18 @@ def _pages(run: Simulation, story: Story) -> Iterator[str]:
     for row in story.rows:
         seen = attempts[row.id]
         yield from _page(run, row, seen, planned.get(row.id, 0), ends)
+
+
+def _was_over(run: Simulation, story: Story) -> bool:
+    """Whether its recovery, of the same tenant and of a later time, was accepted before what opened it."""
+    opened = story.history[0].changes[0]
+    assert isinstance(opened, IncidentOpened)
+    said = [
+        datetime.fromisoformat(json.loads(sent.body)["timestamp"])
+        for sent in run.sent
+        if sent.recovers and (sent.tenant, sent.event_id) == (story.incident.tenant, opened.overtaken_by)
+    ]
+    return any(at > opened.occurred_at for at in said)
 
 
 def _opened_severity(story: Story) -> Severity:

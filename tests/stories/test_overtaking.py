@@ -1,4 +1,4 @@
-"""A recovery that is accepted before its alarm: whoever comes first, what is over pages nobody, and what is new does."""
+"""A recovery that is accepted before its alarm: what is over pages nobody, what is new does."""
 
 from datetime import timedelta
 from pathlib import Path

@@ -39,6 +39,8 @@ from llm_incident_manager.engine.pages import Pages
 from llm_incident_manager.engine.query import Query
 from llm_incident_manager.engine.report import Report
 from llm_incident_manager.engine.templates import check as check_template
+from llm_incident_manager.sources.again import Again
+from llm_incident_manager.sources.registry import source_specs
 from llm_incident_manager.sources.statuspage import read_history
 
 
@@ -63,7 +65,8 @@ class Apis:
         self.audit = Audit(store, trusted=(self.checkpoints.public_key,))
         self.query = Query(store, house.context, house.untriaged, clock)
         self.report = Report(store, clock, house.telemetry)
-        self.dead_letters = DeadLetters(store, house.intake, clock, house.seen)
+        again = Again(source_specs(), lambda tenant: house.settings.of(tenant).sources, house.intake, house.source_acts)
+        self.dead_letters = DeadLetters(store, house.intake, clock, house.seen, again)
         self.rest = RestPort(
             intake=house.intake,
             acts=house.source_acts,

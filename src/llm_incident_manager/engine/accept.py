@@ -21,7 +21,7 @@ from llm_incident_manager.engine.receipts import Receipt as Receipt
 from llm_incident_manager.engine.receipts import batch_receipt, duplicate, rejected
 from llm_incident_manager.engine.records import Position, Record
 from llm_incident_manager.engine.refused_events import RefusedEvents
-from llm_incident_manager.engine.rows import DeadLetter
+from llm_incident_manager.engine.rows import DeadLetter, LetterRequest
 from llm_incident_manager.engine.settings import TenantSettings
 from llm_incident_manager.engine.source_gate import SourceGate
 from llm_incident_manager.engine.source_rate import SourceRate
@@ -221,16 +221,29 @@ class Intake:
         if bad:
             await self._letters.keep(caller.tenant, bad)
 
-    async def keep_refused(self, body: bytes, caller: Caller, source: str, refused: Invalid) -> None:
-        """Keep a whole request that ``source`` could not make events of, as a dead letter; the answer says why."""
+    def count_refused(self, caller: Caller, source: str) -> None:
+        """Count a request that could not be read."""
         self._gate.refused(caller, source, "invalid")
-        letter = self._letter(body, caller, source, refused, self._clock.now())
+
+    async def keep_refused(
+        self, body: bytes, caller: Caller, source: str, refused: Invalid, request: LetterRequest | None = None
+    ) -> None:
+        """Keep a whole request that ``source`` could not make sound events of, as a dead letter."""
+        letter = self._letter(body, caller, source, refused, self._clock.now(), request)
         await self._letters.keep(caller.tenant, [letter])
 
-    def _letter(self, body: bytes, caller: Caller, source: str | None, refused: Invalid, at: datetime) -> DeadLetter:
+    def _letter(
+        self,
+        body: bytes,
+        caller: Caller,
+        source: str | None,
+        refused: Invalid,
+        at: datetime,
+        request: LetterRequest | None = None,
+    ) -> DeadLetter:
         settings = self._contexts(caller.tenant).settings
         kept = _redacted(settings, source or caller.source, body)
-        return self._letters.letter(kept, caller.tenant, source, refused, at)
+        return self._letters.letter(kept, caller.tenant, source, refused, at, request)
 
     def require_open(self, caller: Caller, source: str) -> None:
         """Raise Forbidden where ``caller`` may not send for ``source`` now (:class:`SourceGate`)."""

@@ -1,5 +1,6 @@
 """What could not be processed, kept for a person: listed, replayed, discarded (REL-04, specification §8.3.3)."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import msgspec
@@ -40,6 +41,10 @@ class Accepts(Protocol):
     async def accept(self, body: bytes, caller: Caller) -> Receipt: ...
 
 
+Again = Callable[[DeadLetter, Caller], Awaitable[Receipt | None]]
+"""Lets a letter's source translate it once more; None: it is an event already. Raises what the intake raises."""
+
+
 def analyse(letter: DeadLetter) -> Analysis:
     """Return what can be done about a letter: only what was valid and failed behind the intake is worth a retry."""
     if "unreadable journal bytes" in letter.reason:
@@ -59,11 +64,19 @@ class DeadLetters:
     An unknown or foreign id is NotFound; Unavailable while the store is away.
     """
 
-    def __init__(self, store: Store, intake: Accepts, clock: Clock, seen: SeenEvents | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        intake: Accepts,
+        clock: Clock,
+        seen: SeenEvents | None = None,
+        again: Again | None = None,
+    ) -> None:
         self._store = store
         self._intake = intake
         self._clock = clock
         self._seen = seen
+        self._again = again
 
     async def page(
         self, caller: Caller, limit: int = 50, cursor: str | None = None
@@ -118,12 +131,19 @@ class DeadLetters:
         await self._store.transact(caller.tenant, work)
 
     async def take_in(self, letter: DeadLetter) -> Receipt:
-        """Send a letter's event through the intake, in the name of its tenant; raises what the intake raises."""
+        """Send a letter through the intake, in the name of its tenant, a vendor's through its source before.
+
+        Raises what the intake raises.
+        """
         name = peek(letter.body)
         if letter.source == TRIAGE and self._seen is not None and name.source and name.event_id:
             # The intake remembers it as accepted, but it was never counted.
             self._seen.forget((letter.tenant, name.source, name.event_id))
         caller = Caller(tenant=letter.tenant, actor=SYSTEM, scopes=frozenset({Scope.INGEST}), key_id="dead-letters")
+        if letter.source != TRIAGE and self._again is not None:
+            translated = await self._again(letter, caller)
+            if translated is not None:
+                return translated
         return await self._intake.accept(letter.body, caller)
 
 

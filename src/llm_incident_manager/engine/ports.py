@@ -296,7 +296,7 @@ class SystemTransaction(Protocol):
         """Remove at most ``limit`` alerts that ended before; returns how many."""
 
     def overtaking(self, since: datetime, *, limit: int) -> list[Overtaking]:
-        """Return recoveries accepted after ``since`` that ended nothing, with the open incident of their fingerprint."""
+        """Return recoveries accepted after ``since`` that ended nothing, with what is open of their fingerprint."""
 
     def forget_fingerprint_notes(self, before: datetime, *, limit: int) -> int:
         """Remove at most ``limit`` recoveries that were accepted before; returns how many."""

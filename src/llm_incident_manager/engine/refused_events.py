@@ -6,7 +6,7 @@ from datetime import datetime
 import structlog
 
 from llm_incident_manager.engine.ports import Store
-from llm_incident_manager.engine.rows import DeadLetter
+from llm_incident_manager.engine.rows import DeadLetter, LetterRequest
 from llm_incident_manager.errors import Invalid, Unavailable
 from llm_incident_manager.ids import IdSource
 
@@ -23,8 +23,16 @@ class RefusedEvents:
         self._ids = ids
         self._unkept: dict[str, list[DeadLetter]] = {}
 
-    def letter(self, body: bytes, tenant: str, source: str | None, refused: Invalid, at: datetime) -> DeadLetter:
-        """Return the letter of one refused body."""
+    def letter(
+        self,
+        body: bytes,
+        tenant: str,
+        source: str | None,
+        refused: Invalid,
+        at: datetime,
+        request: LetterRequest | None = None,
+    ) -> DeadLetter:
+        """Return the letter of one refused body; ``request`` says how a vendor's came."""
         return DeadLetter(
             id=self._ids.new("dl"),
             tenant=tenant,
@@ -34,6 +42,7 @@ class RefusedEvents:
             retriable=False,
             faults=tuple((fault.field, fault.message) for fault in refused.faults),
             body=body,
+            request=request,
         )
 
     async def keep(self, tenant: str, bad: Sequence[DeadLetter]) -> None:

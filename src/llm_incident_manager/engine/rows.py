@@ -74,8 +74,26 @@ class OutboxRow(Row, frozen=True, kw_only=True):
     body: dict[str, Any]
 
 
+class LetterRequest(Row, frozen=True, kw_only=True, omit_defaults=True):
+    """How a vendor's request came, so that its source can translate it again; nothing of it is a secret.
+
+    ``plugin`` is the source that translates; the rest is what a ``SourceRequest`` says beside body and time.
+    """
+
+    plugin: str
+    method: str = "POST"
+    path: str = ""
+    params: dict[str, str] = {}
+    query: dict[str, str] = {}
+    headers: dict[str, str] = {}
+    sender: str = ""
+
+
 class DeadLetter(Row, frozen=True, kw_only=True):
-    """An event that could not be processed: its bytes, the faults or failure, and the analysis of §8.3.3."""
+    """An event that could not be processed: its bytes, the faults or failure, and the analysis of §8.3.3.
+
+    ``request`` is there where ``body`` is what a vendor sent, and not an event.
+    """
 
     id: str
     tenant: str
@@ -87,6 +105,7 @@ class DeadLetter(Row, frozen=True, kw_only=True):
     next_attempt_at: datetime | None = None
     faults: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    request: LetterRequest | None = None
 
 
 class ConfigurationItem(Row, frozen=True, kw_only=True):

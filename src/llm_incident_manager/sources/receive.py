@@ -1,5 +1,6 @@
 """① From a sender's request to what became of it: translated, accepted durably, acted on; whatever door it came by."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,13 +11,17 @@ import structlog
 from llm_incident_manager.domain.events.document import MAX_BATCH, written
 from llm_incident_manager.domain.events.event import SourceSettings
 from llm_incident_manager.engine.caller import Caller
-from llm_incident_manager.engine.receipts import BatchReceipt
+from llm_incident_manager.engine.receipts import BatchReceipt, Receipt, batch_receipt
+from llm_incident_manager.engine.rows import LetterRequest
 from llm_incident_manager.engine.source_acts import Act, ActReceipt
 from llm_incident_manager.errors import FieldFault, Forbidden, Invalid, NotFound, RateLimited
 from llm_incident_manager.sources.spec import Outcome, Sent, SourceRequest, SourceSpec
 
 log = structlog.get_logger("sources")
 _SHORTEST_KEY = 8
+_SECRET = re.compile(r"auth|cookie|secret|signature|token|passw|api.?key", re.IGNORECASE)
+_MOST_KEPT = 32_768
+"""Bytes of a request's headers and query in a dead letter."""
 FALLBACK = "generic"
 """The plugin of a source that is set up under a name of its own and says of no plugin."""
 
@@ -28,7 +33,13 @@ class SourceIntake(Protocol):
         self, items: Sequence[bytes], caller: Caller, *, batch_id: str | None = None
     ) -> BatchReceipt: ...
 
-    async def keep_refused(self, body: bytes, caller: Caller, source: str, refused: Invalid) -> None: ...
+    async def accept_each(self, items: Sequence[bytes], caller: Caller) -> list[Receipt]: ...
+
+    def count_refused(self, caller: Caller, source: str) -> None: ...
+
+    async def keep_refused(
+        self, body: bytes, caller: Caller, source: str, refused: Invalid, request: LetterRequest | None = None
+    ) -> None: ...
 
     def require_open(self, caller: Caller, source: str) -> None: ...
 
@@ -103,9 +114,16 @@ class Receive:
         """
         sent = await self._translated(chosen, request, caller, key)
         items = [_without(item_of(step), key) for step in sent.steps if not isinstance(step, Act)]
-        batch = await self._intake.accept_items(items, caller, batch_id=sent.batch_id)
+        if sent.is_batch:
+            batch = await self._intake.accept_items(items, caller, batch_id=sent.batch_id)
+        else:
+            batch = batch_receipt(sent.batch_id, await self._intake.accept_each(items, caller))
         refusals = [receipt.refusal for receipt in batch.results if receipt.refusal is not None]
         if not sent.is_batch:
+            wrong = next((refusal for refusal in refusals if isinstance(refusal, Invalid)), None)
+            if wrong is not None:
+                # As it came: once its source is repaired, it can be translated again.
+                await self._keep(chosen, request, caller, key, wrong)
             for refusal in refusals:
                 if isinstance(refusal, RateLimited | Forbidden) or len(refusals) == len(batch.results):
                     raise refusal
@@ -117,8 +135,13 @@ class Receive:
         try:
             return translated(chosen, request)
         except Invalid as refused:
-            await self._intake.keep_refused(_without(request.body, key), caller, request.source, refused)
+            self._intake.count_refused(caller, request.source)
+            await self._keep(chosen, request, caller, key, refused)
             raise
+
+    async def _keep(self, chosen: Chosen, request: SourceRequest, caller: Caller, key: str, refused: Invalid) -> None:
+        kept = kept_request(chosen, request, key)
+        await self._intake.keep_refused(_without(request.body, key), caller, request.source, refused, kept)
 
 
 def translated(chosen: Chosen, request: SourceRequest) -> Sent:
@@ -139,6 +162,26 @@ def translated(chosen: Chosen, request: SourceRequest) -> Sent:
         what = f"holds {len(sent.steps)} events; send at most {MAX_BATCH} in one request"
         raise Invalid(f"it {what}", [FieldFault("body", what)], code="batch_too_large")
     return sent
+
+
+def kept_request(chosen: Chosen, request: SourceRequest, key: str) -> LetterRequest:
+    """Return what a dead letter keeps of a request beside its body: whatever smells of a secret is left out."""
+
+    def kept(fields: Mapping[str, str]) -> dict[str, str]:
+        told = {name: value for name, value in fields.items() if _SECRET.search(name) is None}
+        return {name: value for name, value in told.items() if not key or key not in value}
+
+    found = LetterRequest(
+        plugin=chosen.spec.name,
+        method=request.method,
+        path=request.path,
+        params=kept(request.params),
+        query=kept(request.query),
+        headers=kept(request.headers),
+        sender=request.sender,
+    )
+    too_long = len(msgspec.json.encode(found)) > _MOST_KEPT
+    return LetterRequest(plugin=found.plugin, method=found.method, path=found.path) if too_long else found
 
 
 def item_of(step: bytes | Mapping[str, object]) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, func, select
 
-from llm_incident_manager.engine.rows import DeadLetter
+from llm_incident_manager.engine.rows import DeadLetter, LetterRequest
 from llm_incident_manager.errors import NotFound
 from llm_incident_manager.storage.instants import instant, micros
 from llm_incident_manager.storage.pages import after, page_of
@@ -32,6 +32,7 @@ _COUNT = select(func.count()).select_from(
 # The newest first.
 _PAGE = select(DEAD_LETTERS).where(DEAD_LETTERS.c.tenant == _TENANT)
 _ORDER = (DEAD_LETTERS.c.at, DEAD_LETTERS.c.id)
+_REQUEST = msgspec.json.Decoder(LetterRequest)
 _FAULTS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 
 
@@ -78,6 +79,7 @@ class SqlDeadLetters:
             "next_attempt_at": micros(letter.next_attempt_at),
             "faults": msgspec.json.encode(letter.faults),
             "body": letter.body,
+            "request": msgspec.json.encode(letter.request) if letter.request is not None else None,
         }
 
 
@@ -93,6 +95,7 @@ def _letter(row: Row[Any]) -> DeadLetter:
         next_attempt_at=instant(row.next_attempt_at),
         faults=_FAULTS.decode(row.faults),
         body=row.body,
+        request=_REQUEST.decode(row.request) if row.request is not None else None,
     )
 
 

@@ -7,63 +7,61 @@ long rows of clustered tables to overflow pages.
 
 from sqlalchemy import BigInteger, Column, Float, Index, Table, text
 
-from llm_incident_manager.storage.columns import (
-    SCHEMA,
-    SERIAL,
-    bytes_column,
-    flag_column,
-    instant_column,
-    name_column,
-    number_column,
-)
+from llm_incident_manager.storage.columns import SCHEMA as SCHEMA
+from llm_incident_manager.storage.columns import SERIAL
+from llm_incident_manager.storage.columns import bytes_column as _bytes
+from llm_incident_manager.storage.columns import flag_column as _flag
+from llm_incident_manager.storage.columns import instant_column as _instant
+from llm_incident_manager.storage.columns import name_column as _name
+from llm_incident_manager.storage.columns import number_column as _number
 from llm_incident_manager.storage.sender_tables import ALERTS as ALERTS
 from llm_incident_manager.storage.sender_tables import FINGERPRINT_NOTES as FINGERPRINT_NOTES
 from llm_incident_manager.storage.sender_tables import HEARTBEATS as HEARTBEATS
 
-TENANTS = Table("tenants", SCHEMA, name_column("id", key=True), name_column("name"), instant_column("created_at"))
+TENANTS = Table("tenants", SCHEMA, _name("id", key=True), _name("name"), _instant("created_at"))
 
 # What lists filter and sort by; the incident itself stands in incident_bodies, so that scanning stays cheap.
 INCIDENTS = Table(
     "incidents",
     SCHEMA,
-    name_column("tenant", key=True),
-    name_column("id", key=True),
+    _name("tenant", key=True),
+    _name("id", key=True),
     # yyyymmdd and nine digits: the highest number of a day is one seek; null where the id is not of §5.2's form.
     Column("number", BigInteger),
-    name_column("fingerprint"),
-    name_column("severity"),
-    name_column("status"),
-    flag_column("is_open"),
-    name_column("category"),
-    name_column("source"),
-    name_column("environment", null=True),
+    _name("fingerprint"),
+    _name("severity"),
+    _name("status"),
+    _flag("is_open"),
+    _name("category"),
+    _name("source"),
+    _name("environment", null=True),
     # Severity, status, category and environment as one number, see facets.py.
-    number_column("facets"),
-    name_column("assigned_to", null=True),
-    name_column("assigned_team", null=True),
-    instant_column("created_at"),
-    instant_column("updated_at"),
-    instant_column("last_event_at"),
-    instant_column("acknowledged_at", null=True),
-    instant_column("resolved_at", null=True),
-    instant_column("closed_at", null=True),
-    instant_column("ended_at", null=True),
-    instant_column("acknowledgment_deadline", null=True),
-    instant_column("resolution_deadline", null=True),
-    flag_column("acknowledgment_breached"),
-    flag_column("resolution_breached"),
+    _number("facets"),
+    _name("assigned_to", null=True),
+    _name("assigned_team", null=True),
+    _instant("created_at"),
+    _instant("updated_at"),
+    _instant("last_event_at"),
+    _instant("acknowledged_at", null=True),
+    _instant("resolved_at", null=True),
+    _instant("closed_at", null=True),
+    _instant("ended_at", null=True),
+    _instant("acknowledgment_deadline", null=True),
+    _instant("resolution_deadline", null=True),
+    _flag("acknowledgment_breached"),
+    _flag("resolution_breached"),
     Column("mttd", Float(53)),
     Column("mtta", Float(53)),
     Column("mttr", Float(53)),
     Column("event_count", BigInteger, nullable=False),
-    name_column("ladder_state"),
-    name_column("ladder_reason"),
-    flag_column("imported"),
-    number_column("version"),
-    number_column("revision"),
-    bytes_column("head"),
+    _name("ladder_state"),
+    _name("ladder_reason"),
+    _flag("imported"),
+    _number("version"),
+    _number("revision"),
+    _bytes("head"),
     # Title, id, source and resource in folded case, for the text search.
-    name_column("words"),
+    _name("words"),
     sqlite_with_rowid=False,
 )
 # Written out, because each database compares flags in its own way, and a partial index serves only the same words.
@@ -100,16 +98,20 @@ for _name_of in _ASKED[1:]:
     Index(f"ix_incidents_{_name_of.name}", _C.tenant, _name_of, _C.facets, _C.created_at, _C.id, *_others)
 
 INCIDENT_BODIES = Table(
-    "incident_bodies", SCHEMA, name_column("tenant", key=True), name_column("incident_id", key=True), bytes_column("body")
+    "incident_bodies",
+    SCHEMA,
+    _name("tenant", key=True),
+    _name("incident_id", key=True),
+    _bytes("body"),
 )
 
 INCIDENT_TAGS = Table(
     "incident_tags",
     SCHEMA,
-    name_column("tenant", key=True),
-    name_column("key", key=True),
-    name_column("value", key=True),
-    name_column("incident_id", key=True),
+    _name("tenant", key=True),
+    _name("key", key=True),
+    _name("value", key=True),
+    _name("incident_id", key=True),
     sqlite_with_rowid=False,
 )
 Index("ix_incident_tags_incident", INCIDENT_TAGS.c.tenant, INCIDENT_TAGS.c.incident_id)
@@ -118,9 +120,9 @@ Index("ix_incident_tags_incident", INCIDENT_TAGS.c.tenant, INCIDENT_TAGS.c.incid
 INCIDENT_ALIASES = Table(
     "incident_aliases",
     SCHEMA,
-    name_column("tenant", key=True),
-    name_column("id", key=True),
-    name_column("incident_id"),
+    _name("tenant", key=True),
+    _name("id", key=True),
+    _name("incident_id"),
     Column("number", BigInteger),
     sqlite_with_rowid=False,
 )
@@ -130,14 +132,14 @@ Index("ix_incident_aliases_number", INCIDENT_ALIASES.c.number)
 INCIDENT_CHANGES = Table(
     "incident_changes",
     SCHEMA,
-    name_column("tenant", key=True),
-    name_column("incident_id", key=True),
-    number_column("version", key=True),
-    instant_column("at"),
-    name_column("actor"),
-    bytes_column("body"),
-    bytes_column("previous"),
-    bytes_column("digest"),
+    _name("tenant", key=True),
+    _name("incident_id", key=True),
+    _number("version", key=True),
+    _instant("at"),
+    _name("actor"),
+    _bytes("body"),
+    _bytes("previous"),
+    _bytes("digest"),
 )
 Index(
     "ix_incident_changes_at",
@@ -151,28 +153,33 @@ Index("ix_incident_changes_actor", INCIDENT_CHANGES.c.tenant, INCIDENT_CHANGES.c
 AUDIT_LOG = Table(
     "audit_log",
     SCHEMA,
-    name_column("tenant", key=True),
-    number_column("version", key=True),
-    instant_column("at"),
-    name_column("actor"),
-    name_column("event_type"),
-    bytes_column("body"),
-    bytes_column("previous"),
-    bytes_column("digest"),
+    _name("tenant", key=True),
+    _number("version", key=True),
+    _instant("at"),
+    _name("actor"),
+    _name("event_type"),
+    _bytes("body"),
+    _bytes("previous"),
+    _bytes("digest"),
 )
 Index("ix_audit_log_at", AUDIT_LOG.c.tenant, AUDIT_LOG.c.at, AUDIT_LOG.c.version)
 
 AUDIT_HEADS = Table(
-    "audit_heads", SCHEMA, name_column("tenant", key=True), number_column("version"), bytes_column("digest"), sqlite_with_rowid=False
+    "audit_heads",
+    SCHEMA,
+    _name("tenant", key=True),
+    _number("version"),
+    _bytes("digest"),
+    sqlite_with_rowid=False,
 )
 
 EVENT_KEYS = Table(
     "event_keys",
     SCHEMA,
-    name_column("tenant", key=True),
-    name_column("source", key=True),
-    name_column("event_id", key=True),
-    name_column("incident_id", null=True),
+    _name("tenant", key=True),
+    _name("source", key=True),
+    _name("event_id", key=True),
+    _name("incident_id", null=True),
     sqlite_with_rowid=False,
 )
 
@@ -180,25 +187,25 @@ EVENT_KEYS = Table(
 EVENTS = Table(
     "events",
     SCHEMA,
-    name_column("tenant", key=True),
-    name_column("incident_id", key=True),
+    _name("tenant", key=True),
+    _name("incident_id", key=True),
     Column("received_at", BigInteger, primary_key=True, autoincrement=False),
-    name_column("source", key=True),
-    name_column("event_id", key=True),
-    bytes_column("payload"),
+    _name("source", key=True),
+    _name("event_id", key=True),
+    _bytes("payload"),
 )
 Index("ix_events_received", EVENTS.c.received_at)
 
 TIMERS = Table(
     "timers",
     SCHEMA,
-    name_column("tenant", key=True),
-    name_column("incident_id", key=True),
-    name_column("kind", key=True),
-    number_column("level"),
-    number_column("cycle"),
-    instant_column("due_at"),
-    instant_column("lease_until", null=True),
+    _name("tenant", key=True),
+    _name("incident_id", key=True),
+    _name("kind", key=True),
+    _number("level"),
+    _number("cycle"),
+    _instant("due_at"),
+    _instant("lease_until", null=True),
     sqlite_with_rowid=False,
 )
 _LEASED = TIMERS.c.lease_until.is_not(None)
@@ -208,34 +215,34 @@ Index("ix_timers_lease", TIMERS.c.lease_until, sqlite_where=_LEASED, postgresql_
 NOTIFICATIONS = Table(
     "notifications",
     SCHEMA,
-    name_column("tenant", key=True),
-    name_column("id", key=True),
-    name_column("incident_id"),
-    name_column("type"),
-    name_column("severity"),
-    number_column("level"),
-    number_column("cycle"),
-    number_column("step", null=True),
-    name_column("target"),
-    name_column("recipient"),
-    name_column("recipient_name"),
-    name_column("channel"),
-    number_column("contact"),
-    number_column("stage"),
-    name_column("reason"),
-    name_column("note"),
-    name_column("state"),
-    flag_column("is_pending"),
-    number_column("attempts"),
-    instant_column("planned_at"),
-    instant_column("next_attempt_at", null=True),
+    _name("tenant", key=True),
+    _name("id", key=True),
+    _name("incident_id"),
+    _name("type"),
+    _name("severity"),
+    _number("level"),
+    _number("cycle"),
+    _number("step", null=True),
+    _name("target"),
+    _name("recipient"),
+    _name("recipient_name"),
+    _name("channel"),
+    _number("contact"),
+    _number("stage"),
+    _name("reason"),
+    _name("note"),
+    _name("state"),
+    _flag("is_pending"),
+    _number("attempts"),
+    _instant("planned_at"),
+    _instant("next_attempt_at", null=True),
     # next_attempt_at, or planned_at where that is not set.
-    instant_column("due_at"),
-    instant_column("delivered_at", null=True),
-    name_column("last_error", null=True),
-    name_column("receipt", null=True),
-    flag_column("first_round_over"),
-    instant_column("lease_until", null=True),
+    _instant("due_at"),
+    _instant("delivered_at", null=True),
+    _name("last_error", null=True),
+    _name("receipt", null=True),
+    _flag("first_round_over"),
+    _instant("lease_until", null=True),
 )
 _PENDING_POSTGRES, _PENDING_SQLITE = text("is_pending"), text("is_pending = 1")
 Index(
@@ -254,48 +261,48 @@ OUTBOX = Table(
     "outbox",
     SCHEMA,
     Column("id", SERIAL, primary_key=True, autoincrement=True),
-    name_column("tenant"),
-    name_column("kind"),
-    bytes_column("body"),
+    _name("tenant"),
+    _name("kind"),
+    _bytes("body"),
     sqlite_autoincrement=True,
 )
 
 DEAD_LETTERS = Table(
     "dead_letters",
     SCHEMA,
-    name_column("tenant", key=True),
-    name_column("id", key=True),
-    instant_column("at"),
-    name_column("source"),
-    name_column("reason"),
-    flag_column("retriable"),
-    number_column("attempts"),
-    instant_column("next_attempt_at", null=True),
-    bytes_column("faults"),
-    bytes_column("body"),
+    _name("tenant", key=True),
+    _name("id", key=True),
+    _instant("at"),
+    _name("source"),
+    _name("reason"),
+    _flag("retriable"),
+    _number("attempts"),
+    _instant("next_attempt_at", null=True),
+    _bytes("faults"),
+    _bytes("body"),
     # How a vendor's request came, so that its source can translate it again; null for events.
-    bytes_column("request", null=True),
+    _bytes("request", null=True),
 )
 Index("ix_dead_letters_at", DEAD_LETTERS.c.tenant, DEAD_LETTERS.c.at, DEAD_LETTERS.c.id)
 
 CONFIGURATION = Table(
     "configuration",
     SCHEMA,
-    name_column("tenant", key=True),
-    name_column("kind", key=True),
-    name_column("id", key=True),
-    bytes_column("document"),
-    number_column("version"),
-    name_column("origin"),
-    instant_column("created_at"),
-    instant_column("updated_at"),
-    name_column("created_by"),
+    _name("tenant", key=True),
+    _name("kind", key=True),
+    _name("id", key=True),
+    _bytes("document"),
+    _number("version"),
+    _name("origin"),
+    _instant("created_at"),
+    _instant("updated_at"),
+    _name("created_by"),
 )
 
 CONFIGURATION_REVISION = Table(
     "configuration_revision",
     SCHEMA,
-    name_column("tenant", key=True),
+    _name("tenant", key=True),
     Column("revision", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -303,44 +310,44 @@ CONFIGURATION_REVISION = Table(
 API_KEYS = Table(
     "api_keys",
     SCHEMA,
-    name_column("tenant", key=True),
-    name_column("id", key=True),
-    name_column("name"),
-    bytes_column("digest"),
-    name_column("scopes"),
-    flag_column("platform"),
-    name_column("source", null=True),
-    name_column("user_id", null=True),
-    instant_column("created_at"),
-    instant_column("rotate_after", null=True),
-    instant_column("expires_at", null=True),
-    instant_column("revoked_at", null=True),
-    instant_column("last_used_at", null=True),
-    name_column("replaces", null=True),
+    _name("tenant", key=True),
+    _name("id", key=True),
+    _name("name"),
+    _bytes("digest"),
+    _name("scopes"),
+    _flag("platform"),
+    _name("source", null=True),
+    _name("user_id", null=True),
+    _instant("created_at"),
+    _instant("rotate_after", null=True),
+    _instant("expires_at", null=True),
+    _instant("revoked_at", null=True),
+    _instant("last_used_at", null=True),
+    _name("replaces", null=True),
 )
 Index("uq_api_keys_digest", API_KEYS.c.tenant, API_KEYS.c.digest, unique=True)
 
 SIGN_IN_LINKS = Table(
     "sign_in_links",
     SCHEMA,
-    bytes_column("digest", key=True),
-    name_column("tenant"),
-    name_column("user_id", null=True),
-    name_column("name"),
-    name_column("scopes"),
-    flag_column("platform"),
-    instant_column("expires_at"),
+    _bytes("digest", key=True),
+    _name("tenant"),
+    _name("user_id", null=True),
+    _name("name"),
+    _name("scopes"),
+    _flag("platform"),
+    _instant("expires_at"),
 )
 
 # What was answered under an Idempotency-Key.
 ANSWERS = Table(
     "answers",
     SCHEMA,
-    name_column("tenant", key=True),
-    name_column("key", key=True),
-    instant_column("at"),
-    bytes_column("digest"),
-    bytes_column("answer"),
+    _name("tenant", key=True),
+    _name("key", key=True),
+    _instant("at"),
+    _bytes("digest"),
+    _bytes("answer"),
 )
 Index("ix_answers_at", ANSWERS.c.at)
 
@@ -348,10 +355,17 @@ CHECKPOINTS = Table(
     "checkpoints",
     SCHEMA,
     Column("id", SERIAL, primary_key=True, autoincrement=True),
-    instant_column("at"),
-    bytes_column("body"),
-    bytes_column("signature"),
+    _instant("at"),
+    _bytes("body"),
+    _bytes("signature"),
     sqlite_autoincrement=True,
 )
 
-LEASES = Table("leases", SCHEMA, name_column("name", key=True), name_column("holder"), instant_column("until"), sqlite_with_rowid=False)
+LEASES = Table(
+    "leases",
+    SCHEMA,
+    _name("name", key=True),
+    _name("holder"),
+    _instant("until"),
+    sqlite_with_rowid=False,
+)

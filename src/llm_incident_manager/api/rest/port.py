@@ -18,6 +18,7 @@ from llm_incident_manager.engine.ports import Store
 from llm_incident_manager.engine.query import Query
 from llm_incident_manager.engine.report import Report
 from llm_incident_manager.engine.respond import Respond
+from llm_incident_manager.engine.rows import LetterRequest
 from llm_incident_manager.engine.settings import TenantSettings
 from llm_incident_manager.engine.silences import Silences
 from llm_incident_manager.engine.source_acts import SourceActs
@@ -43,7 +44,13 @@ class IntakePort(Protocol):
         self, items: Sequence[bytes], caller: Caller, *, batch_id: str | None = None
     ) -> BatchReceipt: ...
 
-    async def keep_refused(self, body: bytes, caller: Caller, source: str, refused: Invalid) -> None: ...
+    async def accept_each(self, items: Sequence[bytes], caller: Caller) -> list[Receipt]: ...
+
+    def count_refused(self, caller: Caller, source: str) -> None: ...
+
+    async def keep_refused(
+        self, body: bytes, caller: Caller, source: str, refused: Invalid, request: LetterRequest | None = None
+    ) -> None: ...
 
     def require_open(self, caller: Caller, source: str) -> None: ...
 
