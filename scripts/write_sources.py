@@ -24,7 +24,7 @@ sources:
   payments-grafana:
     plugin: grafana                    # POST /api/v1/sources/payments-grafana is read as Grafana's
     signing_secret: "${GRAFANA_HMAC}"  # unsigned and wrongly signed requests are 401 then
-    allow_ips: ["10.0.0.0/8"]          # others are 403
+    allow_ips: ["10.0.0.0/8"]          # others are 403; behind a proxy: incoming.trusted_proxies
     severity_words: {page: P0}         # words of your own
     redact: [secrets, emails, cards]   # taken out before anything is kept; also phones, ips
 ```

@@ -102,9 +102,10 @@ async def opened(
     configuration: Mapping[str, list[dict[str, Any]]] | None = None,
     *,
     sources: Mapping[str, SourceSpec] | None = None,
+    journal_bytes: int = 1024**3,
 ) -> AsyncIterator[Api]:
     """Run a story with the API in front of it; ``sources`` are the plugins, by default the registry's."""
-    async with Story(folder, configuration) as story:
+    async with Story(folder, configuration, journal_bytes=journal_bytes) as story:
         house = story.house
         identify = Identify(story.store, story.clock, PLATFORM_KEY, people=story.settings.of)
         await identify.refresh()

@@ -91,4 +91,13 @@ def test_all_faults_are_told_at_once() -> None:
 
 def test_what_has_no_effect_is_said() -> None:
     (note,) = read_environment({"REDIS_ENABLED": "true"}).notes
-    assert note.startswith("REDIS_ENABLED=true has no effect")
+    assert note.startswith("REDIS_ENABLED=true has no effect without REDIS_URL")
+
+
+@pytest.mark.requirement("ING-06")
+def test_redis_is_used_where_its_address_is_known() -> None:
+    url = "redis://:hunter2@127.0.0.1:6379/0"
+    assert read_environment({"REDIS_URL": url}).redis_enabled
+    assert not read_environment({"REDIS_URL": url, "REDIS_ENABLED": "false"}).redis_enabled
+    assert "hunter2" not in repr(read_environment({"REDIS_URL": url}))
+    assert "hunter2" not in str(faults_of(REDIS_URL="http://:hunter2@h"))

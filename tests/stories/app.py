@@ -114,7 +114,9 @@ class Story:
         *,
         store_url: str | None = None,
         keepers: Sequence[str] = (),
+        journal_bytes: int = 1024**3,
     ) -> None:
+        self._journal_bytes = journal_bytes
         self.clock = ManualClock(START)
         self.pages: list[Page] = []
         self._folder = folder
@@ -142,7 +144,9 @@ class Story:
         """Start the process (again): only the journal and the store are what they were."""
         numbers = IncidentNumbers()
         waiting = WaitingRecords(numbers)
-        self.journal = Journal.open(self._folder / "journal", clock=self.clock, seen=waiting.remember)
+        self.journal = Journal.open(
+            self._folder / "journal", clock=self.clock, seen=waiting.remember, max_bytes=self._journal_bytes
+        )
         self.house = House(
             store=self.store,
             journal=self.journal,

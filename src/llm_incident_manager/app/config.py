@@ -211,10 +211,14 @@ def _bootstrap_key(read: Environment) -> Secret | None:
 
 
 def _redis(read: Environment) -> bool:
-    wanted = read.flag("REDIS_ENABLED", False)
-    if wanted:
-        read.notes.append("REDIS_ENABLED=true has no effect in this version: everything is kept in the database")
-    return wanted
+    """Return whether Redis is used: where its address is known, unless that is switched off."""
+    url = read.secret("REDIS_URL")
+    wanted = read.flag("REDIS_ENABLED", url is not None)
+    if wanted and url is None:
+        read.notes.append("REDIS_ENABLED=true has no effect without REDIS_URL, such as redis://127.0.0.1:6379/0")
+    elif url is not None and url.reveal().partition("://")[0].lower() not in ("redis", "rediss", "unix"):
+        read.fault("REDIS_URL", "must start with redis://, rediss:// or unix://", show=False)
+    return wanted and url is not None
 
 
 def _bus(read: Environment) -> Secret:

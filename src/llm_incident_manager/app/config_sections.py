@@ -9,6 +9,7 @@ from llm_incident_manager.engine.documents.known import Known, survey
 from llm_incident_manager.engine.documents.parse import CheckTemplate, read, stored
 from llm_incident_manager.engine.documents.server import (
     ServerSettings,
+    parse_incoming,
     parse_limits,
     parse_outgoing,
     parse_retention,
@@ -16,7 +17,7 @@ from llm_incident_manager.engine.documents.server import (
 from llm_incident_manager.errors import FieldFault
 
 T = TypeVar("T")
-SERVER_SECTIONS = ("limits", "retention", "outgoing")
+SERVER_SECTIONS = ("limits", "retention", "outgoing", "incoming")
 INTEGRATIONS = "integrations"
 LISTS = (Kind.USERS, Kind.TEAMS, Kind.ROUTES, Kind.POLICIES, Kind.SCHEDULES, Kind.TEMPLATES)
 MAPPINGS = {Kind.SOURCES.value: Kind.SOURCES, INTEGRATIONS: Kind.SOURCES}
@@ -48,6 +49,7 @@ class SectionReader:
         limits = self._section(sections, "limits", parse_limits, defaults.limits)
         retention = self._section(sections, "retention", parse_retention, defaults.retention)
         outgoing = self._section(sections, "outgoing", parse_outgoing, defaults.outgoing)
+        incoming = self._section(sections, "incoming", parse_incoming, defaults.incoming)
         channels: dict[str, dict[str, Any]] = {}
         for name in sorted(self._channels):
             settings = sections.pop(name, None)
@@ -59,7 +61,9 @@ class SectionReader:
             check = self._check_channels.get(name)
             self._add(name, check(settings) if check is not None else [])
             channels[name] = settings
-        return ServerSettings(limits=limits, retention=retention, outgoing=outgoing, channels=channels)
+        return ServerSettings(
+            limits=limits, retention=retention, outgoing=outgoing, incoming=incoming, channels=channels
+        )
 
     def items(self, sections: Mapping[str, Any], prefix: str) -> list[WrittenItem]:
         """Return a tenant's documents; ``prefix`` is where its sections stand."""

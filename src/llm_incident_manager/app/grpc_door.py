@@ -69,6 +69,7 @@ def open_grpc(house: House, apis: Apis, config: ServerConfig) -> GrpcDoor:
         readiness=rest.readiness,
         listen=house.bus.listen,
         stopping=apis.stopping,
+        trusted_proxies=lambda: house.settings.server.incoming.trusted_proxies,
         message_bytes=rest.limits.body_bytes,
     )
     server = GrpcServer(port, tls=tls)

@@ -20,6 +20,7 @@ from llm_incident_manager.engine.heartbeats import Heartbeats
 from llm_incident_manager.engine.memory import OpenFingerprints, SeenEvents
 from llm_incident_manager.engine.overtaken import Overtaken
 from llm_incident_manager.engine.ports import Store
+from llm_incident_manager.engine.rate_port import SharedWindows
 from llm_incident_manager.engine.relay import Relay
 from llm_incident_manager.engine.respond import Respond
 from llm_incident_manager.engine.settings import SettingsMemory
@@ -54,6 +55,7 @@ class House:
         jitter: Callable[[], float] = random.random,
         busy_seconds: Callable[[], float] = lambda: 0.0,
         alert_keepers: frozenset[str] = frozenset(),
+        shared_windows: SharedWindows | None = None,
     ) -> None:
         self.store = store
         self.journal = journal
@@ -82,6 +84,7 @@ class House:
             untriaged=self.untriaged,
             telemetry=self.telemetry,
             ids=self.ids,
+            shared_windows=shared_windows,
         )
         self.triage = Triage(
             journal,

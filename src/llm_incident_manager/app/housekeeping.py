@@ -30,6 +30,7 @@ class Housekeeping:
         """Return (name, seconds between two runs, the step)."""
         return [
             ("refresh", 1.0, self._refresh),
+            ("rate", 1.0, self._house.intake.rate.tend),
             ("heartbeats", 1.0, self._house.heartbeats.run_due),
             ("silences", 1.0, self._house.silences.run_due),
             ("alerts", 1.0, self._house.alerts.run_due),
@@ -54,6 +55,7 @@ class Housekeeping:
         house.telemetry.watch("worker_queue_depth", None, house.journal.depth)
         house.telemetry.watch("worker_queue_lag_seconds", None, house.journal.lag_seconds)
         house.telemetry.watch("journal_bytes", None, house.journal.bytes_used)
+        house.telemetry.watch("rate_counted_alone", None, lambda: int(house.intake.rate.counts_alone))
         house.telemetry.watch("open_fingerprints", None, lambda: len(house.open_fingerprints))
 
     async def _seal(self) -> None:

@@ -76,6 +76,7 @@ class HttpServer:
             ws_ping_interval=PING_SECONDS,
             ws_ping_timeout=PING_SECONDS,
             server_header=False,
+            proxy_headers=False,  # whom to believe is a setting of ours: api/proxies.py
             date_header=True,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=GRACE_SECONDS,

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 import uvicorn
 
+from llm_incident_manager.api.proxies import BehindProxies
 from llm_incident_manager.api.rest.fast_protocol import PROVEN_UVICORN, Answers, FastProtocol, proven_here
 from llm_incident_manager.api.websocket.paths import EVENTS
 from llm_incident_manager.api.websocket.port import WebSocketLimits
@@ -46,6 +47,7 @@ from llm_incident_manager.errors import Conflict, Invalid, Unavailable
 from llm_incident_manager.ids import IdSource, IncidentNumbers
 from llm_incident_manager.journal.journal import Journal
 from llm_incident_manager.storage.migrate import migrate
+from llm_incident_manager.storage.shared_windows import RedisWindows
 from llm_incident_manager.storage.store import open_store
 
 log = structlog.get_logger("serve")
@@ -127,6 +129,7 @@ class Server:
         channels = open_channels(read.server.channels, guard=guard, clock=self.clock)
         for channel in channels.values():
             self._stack.push_async_callback(channel.aclose)
+        windows = self._shared_windows()
         bus = open_bus(config.bus_url.reveal())
         self._stack.push_async_callback(bus.close)
         self.house = House(
@@ -142,6 +145,7 @@ class Server:
             enrich=_enrichment(),
             busy_seconds=time.thread_time,
             alert_keepers=frozenset(name for name, spec in specs.items() if spec.keeps_alerts),
+            shared_windows=windows,
         )
         await self.house.recall()
         waiting.recall(self.house)
@@ -158,6 +162,13 @@ class Server:
         token = await self.apis.links.create(None, None, ttl_seconds=3600)
         self.sign_in_link = f"{self.url}/sign-in/{token}"
         log.info("ready", url=self.url, version=self.apis.version, data_dir=str(config.data_dir))
+
+    def _shared_windows(self) -> RedisWindows | None:
+        if not self.config.redis_enabled or self.config.redis_url is None:
+            return None
+        windows = RedisWindows(self.config.redis_url.reveal())
+        self._stack.push_async_callback(windows.close)
+        return windows
 
     def _takes_short_cut(self) -> bool:
         wanted = self.config.fast_intake
@@ -191,13 +202,14 @@ class Server:
             message_bytes=max(WebSocketLimits().unpacked_bytes, self.house.settings.server.limits.body_bytes),
         )
         front = asgi_app(self.apis, self.house)
+        behind = partial(BehindProxies, trusted=lambda: self.house.settings.server.incoming.trusted_proxies)
         assert self._listener is not None
         protocol = (
             partial(FastProtocol, self.apis.rest, Answers(self.apis.rest)) if self._takes_short_cut() else "httptools"
         )
-        self._servers = [serving(front, self._listener, protocol=protocol)]
+        self._servers = [serving(behind(front), self._listener, protocol=protocol)]
         if self._ws_listener is not None:
-            self._servers.append(serving(WebSocketsOnly(front, self.apis.websockets), self._ws_listener))
+            self._servers.append(serving(behind(WebSocketsOnly(front, self.apis.websockets)), self._ws_listener))
         for server in self._servers:
             await server.start()
 

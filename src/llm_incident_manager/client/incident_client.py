@@ -101,6 +101,11 @@ class IncidentClient(Connection):
         found: Document = self.call("POST", f"/sources/{quote(name, safe='')}/test", content=content)
         return found
 
+    def source_traffic(self) -> Document:
+        """Return ``{since, sources}``: what each source sent to that node, and what of it was refused."""
+        found: Document = self.call("GET", "/source_traffic")
+        return found
+
     def import_statuspage(self, content: bytes) -> Document:
         """Bring in a status page's history and return the counts; imported twice changes nothing."""
         counts: Document = self.call("POST", "/imports/statuspage", content=content)

@@ -8,14 +8,15 @@ from typing import Protocol
 from llm_incident_manager.clock import Clock
 from llm_incident_manager.domain.events.document import batch_of, decode_batch, peek
 from llm_incident_manager.domain.events.event import Event
-from llm_incident_manager.domain.events.normalise import accept_document, accept_plain
-from llm_incident_manager.domain.events.redact import redact_body
+from llm_incident_manager.domain.events.normalise import accept_plain
 from llm_incident_manager.domain.vocabulary import Scope
-from llm_incident_manager.engine.arrival import Admitted, Arrival
+from llm_incident_manager.engine.admission import Admission, redacted_body
+from llm_incident_manager.engine.arrival import Admitted, Arrival, Arrived
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.context import Contexts
 from llm_incident_manager.engine.memory import Identity, OpenFingerprints, SeenEvents
 from llm_incident_manager.engine.ports import Store
+from llm_incident_manager.engine.rate_port import SharedWindows
 from llm_incident_manager.engine.receipts import BatchReceipt as BatchReceipt
 from llm_incident_manager.engine.receipts import Receipt as Receipt
 from llm_incident_manager.engine.receipts import batch_receipt, duplicate, rejected
@@ -25,16 +26,11 @@ from llm_incident_manager.engine.rows import DeadLetter, LetterRequest
 from llm_incident_manager.engine.settings import TenantSettings
 from llm_incident_manager.engine.source_gate import SourceGate
 from llm_incident_manager.engine.source_rate import SourceRate
+from llm_incident_manager.engine.source_traffic import SourceTraffic
 from llm_incident_manager.engine.telemetry import Telemetry
 from llm_incident_manager.engine.waiting import Untriaged
 from llm_incident_manager.errors import Forbidden, IncidentManagerError, Invalid, RateLimited, Unavailable
 from llm_incident_manager.ids import IdSource, IncidentNumbers
-
-MAX_LAG_SECONDS = 10.0
-"""Above this lag repeats are answered 503: the lag is bounded, not only the bytes."""
-LAG_LOOK_SECONDS = 0.05
-"""How often the lag is asked for while events stream in; nobody is refused without asking."""
-MAX_DECODED = 20_000
 
 
 class IntakeJournal(Protocol):
@@ -65,22 +61,27 @@ class Intake:
         untriaged: Untriaged,
         telemetry: Telemetry,
         ids: IdSource,
+        shared_windows: SharedWindows | None = None,
     ) -> None:
         self._journal = journal
         self._store = store
         self._contexts = contexts
         self._clock = clock
-        self._numbers = numbers
-        self._open = open_fingerprints
         self._seen = seen
-        self._untriaged = untriaged
-        self._telemetry = telemetry
         self._letters = RefusedEvents(store, ids)
-        self._gate = SourceGate(contexts, telemetry)
-        self._rate = SourceRate(telemetry, self._gate)
-        self._lag_seconds = 0.0
-        self._lag_asked = float("-inf")
-        self.decoded: dict[Position, Event] = {}
+        self.traffic = SourceTraffic(clock, telemetry)
+        self._gate = SourceGate(contexts, self.traffic)
+        self.rate = SourceRate(self._gate, clock.monotonic, shared_windows)
+        self._admission = Admission(
+            gate=self._gate,
+            rate=self.rate,
+            lag_seconds=journal.lag_seconds,
+            numbers=numbers,
+            open_fingerprints=open_fingerprints,
+            seen=seen,
+            untriaged=untriaged,
+        )
+        self.decoded = self._admission.decoded
 
     async def accept_any(self, body: bytes, caller: Caller) -> Receipt | BatchReceipt:
         """Accept one event, or a batch (§6.3's envelope, or a list)."""
@@ -98,8 +99,22 @@ class Intake:
         caller.require(Scope.INGEST)
         arrival = Arrival.of(self._clock)
         settings = self._contexts(caller.tenant).settings
-        event = self.read_single(body, caller, arrival.now, settings)
-        return await self._accept_event(event, body, caller, arrival, settings)
+        try:
+            arrived = self._admission.read(body, caller, arrival.now, settings)
+        except Invalid:
+            self._gate.refused(caller, peek(body).source, "invalid")
+            raise
+        known = await self._known_or_granted(arrived, caller, arrival, settings)
+        if known is not None:
+            return known
+        admitted = self._admission.admit(arrived, caller, arrival, settings)
+        try:
+            (position,) = await self._journal.append([admitted.record])
+        except BaseException as failure:
+            self._not_stored([admitted], caller, failure)
+            raise
+        self._gate.accepted(caller, arrived.event.source, 1)
+        return self._admission.settle(admitted, position)
 
     def accept_soon(self, body: bytes, caller: Caller, answer: Callable[[Receipt | Unavailable], None]) -> bool:
         """Accept one event without anybody waiting: ``answer`` is called once it is durable, or known before.
@@ -115,26 +130,29 @@ class Intake:
         if event is None:
             return False
         self._gate.require_open(caller, event.source, settings.sources)
-        identity = (caller.tenant, event.source, event.event_id)
+        arrived = self._admission.arrived(event, body, caller, arrival.now, settings)
+        identity = arrived.identity
         if not self._seen.is_new(identity):
             recent, incident_id = self._seen.lookup(identity)
             if recent:
                 answer(duplicate(event, incident_id))
             return recent
-        admitted = self.admit(event, body, caller, arrival, identity, settings)
+        if self._must_ask(arrived.event, caller, arrival, settings):
+            return False
+        admitted = self._admission.admit(arrived, caller, arrival, settings)
 
         def stored(outcome: list[Position] | Unavailable) -> None:
             if isinstance(outcome, Unavailable):
-                self.withdraw(admitted)
+                self._not_stored([admitted], caller, outcome)
                 answer(outcome)
             else:
-                self._count_accepted(event.source, 1)
-                answer(self.settle(admitted, outcome[0]))
+                self._gate.accepted(caller, event.source, 1)
+                answer(self._admission.settle(admitted, outcome[0]))
 
         try:
             self._journal.append_nowait([admitted.record], stored)
         except BaseException:
-            self.withdraw(admitted)
+            self._admission.withdraw(admitted)
             raise
         return True
 
@@ -176,22 +194,23 @@ class Intake:
         try:
             for item in items:
                 try:
-                    event = self._read(item, caller, now, settings)
-                    identity = (caller.tenant, event.source, event.event_id)
+                    arrived = self._admission.read(item, caller, now, settings)
+                    event, identity = arrived.event, arrived.identity
                     if identity in mine:
                         first = next(each for place, each in waiting if place == mine[identity])
                         receipts.append(duplicate(event, first.record.incident_id))
                         continue
-                    if not self._seen.is_new(identity):
+                    if not self._seen.is_new(identity) or self._must_ask(event, caller, arrival, settings):
                         # Nobody who waits for others keeps others waiting: what was gathered is stored first.
-                        await self._store_gathered(waiting, receipts)
+                        await self._store_gathered(waiting, receipts, caller)
                         mine.clear()
-                        known = await self._known_before(event, identity)
+                        at_once = len(items) - len(receipts)
+                        known = await self._known_or_granted(arrived, caller, arrival, settings, at_once)
                         if known is not None:
                             receipts.append(known)
                             continue
                     try:
-                        admitted = self.admit(event, item, caller, arrival, identity, settings)
+                        admitted = self._admission.admit(arrived, caller, arrival, settings)
                     except refusals as refused:
                         receipts.append(rejected(event.event_id, refused))
                         continue
@@ -203,10 +222,9 @@ class Intake:
                     receipts.append(rejected(name.event_id, refused))
                     if isinstance(refused, Invalid):
                         self._gate.refused(caller, name.source, "invalid")
-            await self._store_gathered(waiting, receipts)
-        except BaseException:
-            for _, admitted in waiting:
-                self.withdraw(admitted)
+            await self._store_gathered(waiting, receipts, caller)
+        except BaseException as failure:
+            self._not_stored([admitted for _, admitted in waiting], caller, failure)
             raise
         return [receipt for receipt in receipts if receipt is not None]
 
@@ -242,52 +260,52 @@ class Intake:
         request: LetterRequest | None = None,
     ) -> DeadLetter:
         settings = self._contexts(caller.tenant).settings
-        kept = _redacted(settings, source or caller.source, body)
+        kept = redacted_body(settings, source or caller.source, body)
         return self._letters.letter(kept, caller.tenant, source, refused, at, request)
 
     def require_open(self, caller: Caller, source: str) -> None:
         """Raise Forbidden where ``caller`` may not send for ``source`` now (:class:`SourceGate`)."""
         self._gate.require_open(caller, source, self._contexts(caller.tenant).settings.sources)
 
-    async def _store_gathered(self, waiting: list[tuple[int, Admitted]], receipts: list[Receipt | None]) -> None:
+    async def _store_gathered(
+        self, waiting: list[tuple[int, Admitted]], receipts: list[Receipt | None], caller: Caller
+    ) -> None:
         if not waiting:
             return
         positions = await self._journal.append([admitted.record for _, admitted in waiting])
         for (place, admitted), position in zip(waiting, positions, strict=True):
-            receipts[place] = self.settle(admitted, position)
+            receipts[place] = self._admission.settle(admitted, position)
         for source, number in Counter([admitted.event.source for _, admitted in waiting]).items():
-            self._count_accepted(source, number)
+            self._gate.accepted(caller, source, number)
         waiting.clear()
 
-    def read_single(self, body: bytes, caller: Caller, now: datetime, settings: TenantSettings) -> Event:
-        """Return the event in ``body``; raises Invalid or Forbidden, and counts that."""
-        try:
-            return self._read(body, caller, now, settings)
-        except Invalid:
-            self._gate.refused(caller, peek(body).source, "invalid")
-            raise
+    def _not_stored(self, admitted: Sequence[Admitted], caller: Caller, failure: BaseException) -> None:
+        for each in admitted:
+            self._admission.withdraw(each)
+            if isinstance(failure, Unavailable):
+                self._gate.refused(caller, each.event.source, "not_stored")
 
-    def _read(self, body: bytes, caller: Caller, now: datetime, settings: TenantSettings) -> Event:
-        event = accept_document(body, tenant=caller.tenant, received_at=now, sources=settings.sources)
-        self._gate.require_open(caller, event.source, settings.sources)
-        return event
+    def _must_ask(self, event: Event, caller: Caller, arrival: Arrival, settings: TenantSettings) -> bool:
+        joins = self._admission.joins(event, caller.tenant)
+        return self.rate.must_ask(event, caller, joins, arrival.monotonic, settings)
 
-    async def _accept_event(
-        self, event: Event, body: bytes, caller: Caller, arrival: Arrival, settings: TenantSettings
-    ) -> Receipt:
-        identity = (caller.tenant, event.source, event.event_id)
-        if not self._seen.is_new(identity):
-            known = await self._known_before(event, identity)
-            if known is not None:
-                return known
-        admitted = self.admit(event, body, caller, arrival, identity, settings)
-        try:
-            (position,) = await self._journal.append([admitted.record])
-        except BaseException:
-            self.withdraw(admitted)
-            raise
-        self._count_accepted(event.source, 1)
-        return self.settle(admitted, position)
+    async def _known_or_granted(
+        self, arrived: Arrived, caller: Caller, arrival: Arrival, settings: TenantSettings, at_once: int = 1
+    ) -> Receipt | None:
+        """Return the answer to an event that was counted before, or ``None`` once it can be decided on without waiting.
+
+        ``at_once`` is how many events are to be decided on together.
+        """
+        event, identity = arrived.event, arrived.identity
+        while True:
+            if not self._seen.is_new(identity):
+                known = await self._known_before(event, identity)
+                if known is not None:
+                    return known
+            if not self._must_ask(event, caller, arrival, settings):
+                return None
+            joins = self._admission.joins(event, caller.tenant)
+            await self.rate.ask(event, caller, joins, arrival.monotonic, settings, at_once)
 
     async def _known_before(self, event: Event, identity: Identity) -> Receipt | None:
         """Return the answer to an event that was counted before; waits while the same one is being made durable."""
@@ -314,85 +332,3 @@ class Intake:
             # Somebody else may have sent the same while the database was asked.
             return self._seen.lookup(identity)
         return True, known[(source, event_id)]
-
-    def admit(
-        self,
-        event: Event,
-        body: bytes,
-        caller: Caller,
-        arrival: Arrival,
-        identity: Identity,
-        settings: TenantSettings,
-    ) -> Admitted:
-        """Let a new event in and give it its incident's id; :meth:`settle` or :meth:`withdraw` must follow.
-
-        Raises RateLimited, or Unavailable where too much is waiting already.
-        """
-        tenant = caller.tenant
-        redacted = _redacted(settings, event.source, body)
-        if redacted is not body:
-            body, sources = redacted, self._contexts(tenant).settings.sources
-            event = accept_document(body, tenant=tenant, received_at=arrival.now, sources=sources)
-        joined = None if event.is_change else self._open.get(tenant, event.fingerprint)
-        kept = self._rate.admit(event, caller, joined is not None, arrival.monotonic, settings)
-        if joined is not None and self._lag(arrival.monotonic) > MAX_LAG_SECONDS:
-            self._gate.refused(caller, event.source, "lagging")
-            raise Unavailable("more is waiting than can be worked off now; send it again", code="lagging")
-        # A recovery of nothing too: the alarm that it overtook must find it triaged.
-        opens = joined is None and not event.is_change
-        incident_id = joined
-        if opens and not event.recovers:
-            incident_id = self._numbers.reserve(arrival.day)
-            self._open.put(tenant, event.fingerprint, incident_id)
-            self._untriaged.add(incident_id)
-        elif event.recovers and incident_id is not None:
-            # What comes after it must not be counted for what is over: it is triaged in order with what opens.
-            opens = True
-            self._open.end(tenant, event.fingerprint, incident_id)
-        self._seen.begin(identity)
-        record = Record(
-            received_at=arrival.microseconds,
-            tenant=tenant,
-            source_key=caller.key_id,
-            incident_id=incident_id,
-            opens=opens,
-            body=body,
-            kept=kept,
-        )
-        return Admitted(event, identity, record)
-
-    def settle(self, admitted: Admitted, position: Position) -> Receipt:
-        """Know an event that the journal holds now, and return its answer."""
-        event, incident_id = admitted.event, admitted.record.incident_id
-        self._seen.add(admitted.identity, incident_id)
-        self._seen.end(admitted.identity)
-        if len(self.decoded) < MAX_DECODED:
-            self.decoded[position] = event
-        return Receipt("accepted", event.event_id, incident_id)
-
-    def withdraw(self, admitted: Admitted) -> None:
-        """Take back what an event was given that could not be stored."""
-        record = admitted.record
-        if record.opens and record.incident_id is not None:
-            fingerprint = admitted.event.fingerprint
-            if admitted.event.recovers:
-                self._open.goes_on(record.tenant, fingerprint, record.incident_id)
-            else:
-                self._open.drop(record.tenant, fingerprint, record.incident_id)
-                self._untriaged.done(record.incident_id)
-        self._seen.end(admitted.identity)
-
-    def _lag(self, now: float) -> float:
-        if now - self._lag_asked >= LAG_LOOK_SECONDS or self._lag_seconds > MAX_LAG_SECONDS:
-            self._lag_seconds = self._journal.lag_seconds()
-            self._lag_asked = now
-        return self._lag_seconds
-
-    def _count_accepted(self, source: str, number: int) -> None:
-        self._telemetry.count("integration_requests_total", (("source", source),), number)
-
-
-def _redacted(settings: TenantSettings, source: str | None, body: bytes) -> bytes:
-    """Return what of ``body`` may be kept; the very same object where its source asks for nothing."""
-    own = settings.sources.get(source or "")
-    return redact_body(body, own.redact) if own is not None and own.redact else body

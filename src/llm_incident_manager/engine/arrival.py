@@ -10,6 +10,14 @@ from llm_incident_manager.engine.memory import Identity
 from llm_incident_manager.engine.records import Record
 
 
+class Arrived(msgspec.Struct, frozen=True):
+    """An event that its source may send, and its text as it may be kept."""
+
+    event: Event
+    body: bytes
+    identity: Identity
+
+
 class Admitted(msgspec.Struct, frozen=True):
     """An event that was let in and has its incident's id; it counts once the journal holds ``record``."""
 

@@ -8,6 +8,7 @@ from llm_incident_manager.domain.events.event import Event
 from llm_incident_manager.errors import FieldFault, IncidentManagerError, Invalid
 
 QUEUED = "Event received and queued for processing"
+COUNTED = "Event counted; its payload is not kept, because more is sent than the rate allows"
 KNOWN = "Event was received before; nothing was counted again"
 
 

@@ -6,16 +6,16 @@ from llm_incident_manager.domain.events.event import SourceSettings
 from llm_incident_manager.domain.events.origin import is_within
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.context import Contexts
-from llm_incident_manager.engine.telemetry import Telemetry
+from llm_incident_manager.engine.source_traffic import SourceTraffic
 from llm_incident_manager.errors import Forbidden
 
 
 class SourceGate:
     """What the intake asks before it takes anything in."""
 
-    def __init__(self, contexts: Contexts, telemetry: Telemetry) -> None:
+    def __init__(self, contexts: Contexts, traffic: SourceTraffic) -> None:
         self._contexts = contexts
-        self._telemetry = telemetry
+        self._traffic = traffic
 
     def require_open(self, caller: Caller, source: str, sources: Mapping[str, SourceSettings]) -> None:
         """Raise Forbidden where ``caller`` may not send for ``source``: another's key, disabled, a wrong network.
@@ -39,9 +39,19 @@ class SourceGate:
                 f"source {source} may not send from {address}; add its network to allow_ips", code="address_refused"
             )
 
-    def refused(self, caller: Caller, source: str | None, reason: str) -> None:
-        """Count what was refused."""
-        settings = self._contexts(caller.tenant).settings
-        # A source name is the sender's text: only configured ones may become a label, or a storm of names fills memory.
-        name = source if source in settings.sources or source == caller.source else "other"
-        self._telemetry.count("integration_errors_total", {"source": str(name), "reason": reason})
+    def accepted(self, caller: Caller, source: str, number: int) -> None:
+        """Count what was taken in."""
+        self._traffic.accepted(caller.tenant, source, self._is_ours(caller, source), number)
+
+    def kept_no_payload(self, caller: Caller, source: str) -> None:
+        """Count what was taken in over the rate, as a number only."""
+        self._traffic.kept_no_payload(caller.tenant, source, self._is_ours(caller, source))
+
+    def refused(self, caller: Caller, source: str | None, reason: str, *, until_seconds: float = 0.0) -> None:
+        """Count what was refused; for ``until_seconds`` the source will be refused again."""
+        self._traffic.refused(caller.tenant, source, self._is_ours(caller, source), reason, until_seconds)
+
+    def _is_ours(self, caller: Caller, source: str | None) -> bool:
+        return source is not None and (
+            source == caller.source or source in self._contexts(caller.tenant).settings.sources
+        )

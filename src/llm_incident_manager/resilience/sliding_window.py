@@ -5,8 +5,11 @@ clock that never goes back.
 """
 
 
-class _WindowCount:
-    """The counter itself; it takes the older window's events as spread evenly over it."""
+class WindowCount:
+    """The counter itself; it takes the older window's events as spread evenly over it.
+
+    ``limit`` may be changed at any time. Not safe between threads.
+    """
 
     __slots__ = ("current", "length", "limit", "previous", "start")
 
@@ -18,6 +21,7 @@ class _WindowCount:
         self.previous = 0
 
     def used(self, now: float) -> float:
+        """Return how many count at ``now``."""
         passed = now - self.start
         if passed >= self.length:
             if passed >= 2 * self.length:
@@ -33,10 +37,20 @@ class _WindowCount:
         return self.previous * (1.0 - passed / self.length) + self.current
 
     def take(self, now: float, n: int) -> float:
-        if self.used(now) + n <= self.limit:
+        """Count ``n`` and return 0, or count nothing and return the seconds after which ``n`` would fit."""
+        wait = self.wait(now, n)
+        if wait == 0.0:
             self.current += n
-            return 0.0
-        return self._wait(now, n)
+        return wait
+
+    def wait(self, now: float, n: int = 1) -> float:
+        """Return 0 where ``n`` fit now, else the seconds after which they would; nothing is counted."""
+        return 0.0 if self.used(now) + n <= self.limit else self._wait(now, n)
+
+    def count(self, now: float, n: int = 1) -> None:
+        """Count ``n``, whether they fit or not: somebody else has let them in."""
+        self.used(now)
+        self.current += n
 
     def _wait(self, now: float, n: int) -> float:
         room = self.limit - n
@@ -64,8 +78,8 @@ class SlidingWindow:
             raise ValueError(f"a window needs a limit of at least 1 and a length above 0: {limit}, {window_seconds}")
         self.limit = limit
         self.window_seconds = window_seconds
-        self._ordinary = _WindowCount(limit, window_seconds)
-        self._reserve = _WindowCount(max(1, limit // 10), window_seconds)
+        self._ordinary = WindowCount(limit, window_seconds)
+        self._reserve = WindowCount(max(1, limit // 10), window_seconds)
 
     def take(self, now: float, n: int = 1) -> float:
         """Count ``n`` and return 0, or count nothing and return the seconds after which ``n`` would fit.

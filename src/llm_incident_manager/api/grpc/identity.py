@@ -7,6 +7,7 @@ import grpc.aio
 
 from llm_incident_manager.api.grpc.port import GrpcPort
 from llm_incident_manager.api.identity import LONGEST_KEY
+from llm_incident_manager.api.proxies import HEADER, origin
 from llm_incident_manager.domain.incidents.changes import RequestFacts
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.errors import Unauthenticated
@@ -23,7 +24,7 @@ def identified(port: GrpcPort, context: Context) -> Caller:
     sent = metadata_of(context)
     key = presented_key(sent)
     tenant = sent.get("x-tenant") or None
-    facts = request_facts(context, sent)
+    facts = request_facts(port, context, sent)
     if key is None:
         names = certificate_names(context)
         caller = port.identify.certified(names, tenant, request=facts) if names else None
@@ -62,11 +63,14 @@ def certificate_names(context: Context) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def request_facts(context: Context, sent: Mapping[str, str]) -> RequestFacts:
-    """Return where a call came from, for the audit trail (AUD-02)."""
+def request_facts(port: GrpcPort, context: Context, sent: Mapping[str, str]) -> RequestFacts:
+    """Return where a call came from, for the audit trail (AUD-02); trusted proxies are looked behind."""
+    forwarded = [
+        value for name, value in context.invocation_metadata() or () if name == HEADER and isinstance(value, str)
+    ]
     agent, session = sent.get("user-agent"), sent.get("x-session-id")
     return RequestFacts(
-        client_ip=client_ip(context.peer()),
+        client_ip=origin(client_ip(context.peer()), forwarded, port.trusted_proxies()),
         user_agent=agent[:300] if agent else None,
         session_id=session[:100] if session else None,
     )

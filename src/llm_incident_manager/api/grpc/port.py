@@ -56,4 +56,5 @@ class GrpcPort(msgspec.Struct, frozen=True, kw_only=True):
     readiness: Callable[[], Readiness]
     listen: Listen
     stopping: asyncio.Event
+    trusted_proxies: Callable[[], tuple[str, ...]] = tuple
     message_bytes: int = 1_048_576

@@ -28,6 +28,8 @@ FAMILIES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "integration_requests_total": ("counter", "Events taken in from sources and pages handed to channels."),
         "integration_errors_total": ("counter", "Events refused and pages that failed, with the reason."),
         "integration_latency_seconds": ("histogram", "Time a channel took to answer."),
+        "events_without_payload_total": ("counter", "Events counted over their source's rate, payloads not kept."),
+        "rate_counted_alone": ("gauge", "1 while this node counts rates by itself because Redis is away."),
         "circuit_breaker_state": ("gauge", "0 closed, 1 open, 2 half open."),
         "cpu_usage_percent": ("gauge", "Of one core, since the last look."),
         "memory_usage_bytes": ("gauge", "Resident memory of the process."),

@@ -22,6 +22,7 @@ from llm_incident_manager.engine.rows import LetterRequest
 from llm_incident_manager.engine.settings import TenantSettings
 from llm_incident_manager.engine.silences import Silences
 from llm_incident_manager.engine.source_acts import SourceActs
+from llm_incident_manager.engine.source_traffic import SourceTraffic
 from llm_incident_manager.engine.telemetry import Telemetry
 from llm_incident_manager.errors import Invalid, Unavailable
 
@@ -53,6 +54,11 @@ class IntakePort(Protocol):
     ) -> None: ...
 
     def require_open(self, caller: Caller, source: str) -> None: ...
+
+    @property
+    def traffic(self) -> SourceTraffic:
+        """What each source sent, and what was refused."""
+        ...
 
 
 class ConfigurePort(Protocol):

@@ -1,4 +1,4 @@
-"""``sources``: try out what a source makes of a tool's request."""
+"""``sources``: what they sent and what was refused; try out what one makes of a tool's request."""
 
 import click
 
@@ -17,6 +17,31 @@ _WOULD = {
 @click.group()
 def sources() -> None:
     """Look at sources."""
+
+
+@server_command(sources, "traffic")
+def traffic(session: Session) -> None:
+    """Say what each source sent since the server started, what was refused and why, and which is limited now."""
+    found = session.client.source_traffic()
+    output = session.output
+    if output.is_json:
+        output.json(found)
+        return
+    output.say(f"since {found['since']}")
+    output.table(
+        ["source", "accepted", "payload not kept", "refused", "last refused", "limited until"],
+        [
+            (
+                each["source"],
+                each["accepted"],
+                each["without_payload"],
+                ", ".join(f"{reason} {number}" for reason, number in each["refused"].items()),
+                each["last_refused_at"],
+                each["limited_until"],
+            )
+            for each in found["sources"]
+        ],
+    )
 
 
 @server_command(sources, "test")

@@ -12,9 +12,14 @@ _GIBIBYTE = 1024**3
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds on what comes in. ``events_per_minute_per_source`` is per tenant, key and source."""
+    """Bounds on what comes in.
+
+    ``events_per_minute_per_source`` is per tenant, key and source; ``events_per_minute_per_tenant``, where it is set,
+    bounds all of a tenant's sources together.
+    """
 
     events_per_minute_per_source: int = 1000
+    events_per_minute_per_tenant: int | None = None
     buffer_bytes: int = _GIBIBYTE
     body_bytes: int = 1024**2
 
@@ -33,6 +38,12 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     allow: tuple[str, ...] = ()
 
 
+class Incoming(msgspec.Struct, frozen=True, kw_only=True):
+    """Proxies (CIDR) whose ``X-Forwarded-For`` is believed; none by default."""
+
+    trusted_proxies: tuple[str, ...] = ()
+
+
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The server's own sections.
 
@@ -42,11 +53,13 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     retention: Retention = Retention()
     outgoing: Outgoing = Outgoing()
+    incoming: Incoming = Incoming()
     channels: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
 
     def __repr__(self) -> str:
         return (
-            f"ServerSettings({self.limits!r}, {self.retention!r}, {self.outgoing!r}, channels={sorted(self.channels)})"
+            f"ServerSettings({self.limits!r}, {self.retention!r}, {self.outgoing!r}, {self.incoming!r}, "
+            f"channels={sorted(self.channels)})"
         )
 
 
@@ -59,6 +72,9 @@ def parse_limits(document: object, findings: Findings) -> Limits:
             "events_per_minute_per_source", low=1, high=1_000_000_000, unit="events"
         )
         or defaults.events_per_minute_per_source,
+        events_per_minute_per_tenant=part.whole(
+            "events_per_minute_per_tenant", low=1, high=1_000_000_000, unit="events"
+        ),
         buffer_bytes=part.whole("buffer_bytes", low=1024**2, high=2**50, unit="bytes") or defaults.buffer_bytes,
         body_bytes=part.whole("body_bytes", low=1024, high=256 * 1024**2, unit="bytes") or defaults.body_bytes,
     )
@@ -82,14 +98,27 @@ def parse_retention(document: object, findings: Findings) -> Retention:
 def parse_outgoing(document: object, findings: Findings) -> Outgoing:
     """Return the networks allowed."""
     part = Part(document, "", findings)
-    allow: list[str] = []
-    for path, word in part.words("allow"):
-        try:
-            allow.append(str(ip_network(word, strict=False)))
-        except ValueError:
-            findings.fault(path, f"{quoted(word)} is not a network such as 10.0.0.0/8")
+    outgoing = Outgoing(allow=_networks(part, "allow"))
     part.done()
-    return Outgoing(allow=tuple(allow))
+    return outgoing
+
+
+def parse_incoming(document: object, findings: Findings) -> Incoming:
+    """Return the proxies believed."""
+    part = Part(document, "", findings)
+    incoming = Incoming(trusted_proxies=_networks(part, "trusted_proxies"))
+    part.done()
+    return incoming
+
+
+def _networks(part: Part, name: str) -> tuple[str, ...]:
+    found: list[str] = []
+    for path, word in part.words(name):
+        try:
+            found.append(str(ip_network(word, strict=False)))
+        except ValueError:
+            part.findings.fault(path, f"{quoted(word)} is not a network such as 10.0.0.0/8")
+    return tuple(found)
 
 
 def _days(part: Part, name: str) -> int | None:

@@ -211,6 +211,26 @@ class SourceTest(Answer):
     acts: list[Free]
 
 
+class TrafficOfSource(Answer):
+    """One source's events on this node, since it started."""
+
+    source: str
+    accepted: int
+    without_payload: int = Field(description="Of those: counted over the rate, their payload not kept.")
+    refused: dict[str, int] = Field(description="By reason: rate_limited, not_stored, lagging, invalid, address …")
+    last_at: Instant | None
+    last_refused_at: Instant | None
+    last_reason: str | None
+    limited_until: Instant | None = Field(description="When its rate lets it in again; null where it does now.")
+
+
+class SourceTraffic(Answer):
+    """What this node took in and refused, the most recently refused sources first."""
+
+    since: Instant
+    sources: list[TrafficOfSource]
+
+
 class Health(Answer):
     """The process is alive."""
 

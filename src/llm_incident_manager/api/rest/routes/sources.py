@@ -1,11 +1,11 @@
-"""``POST /sources/{id}/test``: what a source would make of a request; nothing is stored."""
+"""``/sources/{id}/test``, what a source would make of a request; ``/source_traffic``, what sources sent."""
 
 from fastapi import APIRouter, Response
 
-from llm_incident_manager.api.rest.answers import WRITES, answers
+from llm_incident_manager.api.rest.answers import LISTS, WRITES, answers
 from llm_incident_manager.api.rest.asking import Id, Reader, require_plain, whole_body
 from llm_incident_manager.api.rest.encode import answer
-from llm_incident_manager.api.rest.models.operations import SourceTest
+from llm_incident_manager.api.rest.models.operations import SourceTest, SourceTraffic
 from llm_incident_manager.api.rest.route import ApiRoute
 from llm_incident_manager.engine.preview_event import PreviewEvent
 from llm_incident_manager.engine.source_acts import Act
@@ -14,6 +14,17 @@ from llm_incident_manager.sources.spec import SourceRequest
 
 router = APIRouter(prefix="/api/v1", route_class=ApiRoute)
 _HIDDEN = frozenset({"authorization", "x-api-key", "cookie"})
+
+
+@router.get(
+    "/source_traffic",
+    tags=["sources"],
+    summary="What sources sent, and what was refused",
+    responses=answers(SourceTraffic, *LISTS),
+)
+async def source_traffic(asked: Reader) -> Response:
+    """Return, for each source, what this node took in and refused since it started, and which is limited now."""
+    return answer(asked.port.intake.traffic.document(asked.caller))
 
 
 @router.post(
