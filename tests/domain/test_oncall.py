@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from llm_incident_manager.domain.oncall.rotation import Rotation, RotationType
-from llm_incident_manager.domain.oncall.schedule import Layer, OnCall, Override, Schedule, on_call
+from llm_incident_manager.domain.oncall.layer import Layer
+from llm_incident_manager.domain.oncall.schedule import OnCall, Override, Schedule, on_call
 
 EXAMPLE: dict[str, Any] = {
     "id": "primary",

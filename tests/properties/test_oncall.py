@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_incident_manager.domain.oncall.rotation import Rotation, RotationType, shift_at
-from llm_incident_manager.domain.oncall.schedule import Layer, Override, Schedule, on_call
+from llm_incident_manager.domain.oncall.layer import Layer
+from llm_incident_manager.domain.oncall.schedule import Override, Schedule, on_call
 
 ZONES = ("Europe/Madrid", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Kathmandu", "UTC")
 instants = st.timedeltas(timedelta(0), timedelta(days=366)).map(lambda step: datetime(2011, 12, 1, tzinfo=UTC) + step)

@@ -19,7 +19,8 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True):
     """People in turn, from ``starts`` at ``hand_off`` (local) on; nobody has the shift before that.
 
     Days and weeks are those of the wall clock: a shift across a change of the clocks is an hour shorter or longer.
-    Custom lengths are hours that really pass, counted from the first hand-off.
+    Custom lengths are hours that really pass, counted from the first hand-off. An empty name in ``users`` is a turn
+    that nobody has.
     """
 
     type: RotationType
@@ -43,7 +44,7 @@ def first_hand_off(rotation: Rotation, zone: ZoneInfo) -> datetime:
 
 
 def shift_at(rotation: Rotation, zone: ZoneInfo, at: datetime) -> Shift | None:
-    """Return the shift that covers ``at``, or ``None`` before the first."""
+    """Return the shift that covers ``at``, or ``None`` before the first; in constant time, however long ago that was."""
     at = at.astimezone(UTC)
     first = first_hand_off(rotation, zone)
     if at < first or not rotation.users:
@@ -68,7 +69,10 @@ def local_instant(day: date, clock: time, zone: ZoneInfo) -> datetime:
     """Return the instant (UTC) of a wall-clock time.
 
     A time that does not exist (the gap in spring) counts with the offset before the change: 02:30 becomes 03:30.
-    A time that comes twice (the fold in autumn) is its first occurrence.
+    A time that comes twice (the fold in autumn) is its first occurrence. RFC 5545 §3.3.5 reads local times so too, and
+    every hand-off and every edge of a restriction follows it.
+
+    Raises OverflowError at the ends of the calendar.
     """
     return datetime.combine(day, clock, tzinfo=zone).astimezone(UTC)
 
