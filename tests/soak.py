@@ -113,7 +113,9 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--factor", type=int, default=10, help="how much longer the random tests are")
     parser.add_argument("--kills", type=int, default=200, help="of a real process")
-    parser.add_argument("--parts", nargs="+", default=["simulator", "properties", "chaos"], help="which parts")
+    parser.add_argument(
+        "--parts", nargs="+", default=["simulator", "properties", "schedules", "chaos"], help="which parts"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes of the simulator")
     asked = parser.parse_args()
     parts: list[Part] = []
@@ -122,6 +124,10 @@ def main() -> int:
     if "properties" in asked.parts:
         longer = {"PROPERTY_FACTOR": str(asked.factor)}
         parts.append(run_tests("properties", f"{asked.factor} × the examples", ["tests/properties"], longer))
+    if "schedules" in asked.parts:
+        longer = {"ONCALL_EVERY_CHANGE": "1", "ONCALL_SECONDS": str(30 * asked.factor)}
+        amount = "40 zones, every change of clocks from 2026 to 2035, minute by minute"
+        parts.append(run_tests("schedules", amount, ["tests/properties/test_oncall_oracle.py"], longer))
     if "chaos" in asked.parts:
         longer = {
             "CHAOS_KILLS": str(asked.kills),

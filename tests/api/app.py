@@ -124,6 +124,7 @@ async def opened(
             acts=house.source_acts,
             heartbeats=house.heartbeats,
             silences=house.silences,
+            shifts=house.shifts,
             alerts=house.alerts,
             identify=identify,
             query=Query(story.store, house.context, house.untriaged, story.clock),

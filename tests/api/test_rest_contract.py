@@ -47,6 +47,8 @@ async def test_another_tenants_ids_are_not_found_on_any_path(api: Api) -> None:
         "sources": "llm-shield",
         "templates": "any",
         "schedules": "any",
+        "overrides": "any",
+        "swaps": "any",
         "api_keys": await first(api, "api_keys"),
     }
     assert (await api.client.post("/api/v1/tenants", json={"id": "other", "name": "Other"})).status_code == 201

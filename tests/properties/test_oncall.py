@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_incident_manager.domain.oncall.rotation import Rotation, RotationType, shift_at
 from llm_incident_manager.domain.oncall.layer import Layer
+from llm_incident_manager.domain.oncall.rotation import Rotation, RotationType, shift_at
 from llm_incident_manager.domain.oncall.schedule import Override, Schedule, on_call
 
 ZONES = ("Europe/Madrid", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Kathmandu", "UTC")

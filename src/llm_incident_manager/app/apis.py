@@ -72,6 +72,7 @@ class Apis:
             acts=house.source_acts,
             heartbeats=house.heartbeats,
             silences=house.silences,
+            shifts=house.shifts,
             alerts=house.alerts,
             identify=self.identify,
             query=self.query,

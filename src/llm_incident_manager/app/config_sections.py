@@ -19,7 +19,16 @@ from llm_incident_manager.errors import FieldFault
 T = TypeVar("T")
 SERVER_SECTIONS = ("limits", "retention", "outgoing", "incoming")
 INTEGRATIONS = "integrations"
-LISTS = (Kind.USERS, Kind.TEAMS, Kind.ROUTES, Kind.POLICIES, Kind.SCHEDULES, Kind.TEMPLATES)
+LISTS = (
+    Kind.USERS,
+    Kind.TEAMS,
+    Kind.ROUTES,
+    Kind.POLICIES,
+    Kind.SCHEDULES,
+    Kind.OVERRIDES,
+    Kind.SWAPS,
+    Kind.TEMPLATES,
+)
 MAPPINGS = {Kind.SOURCES.value: Kind.SOURCES, INTEGRATIONS: Kind.SOURCES}
 """Sections that map a source's name to its settings; specification §6.1 calls them integrations."""
 TENANT_SECTIONS = (*(kind.value for kind in LISTS), *MAPPINGS, *(kind.value for kind in sorted(SINGLE)))

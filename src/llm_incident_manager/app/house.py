@@ -11,7 +11,7 @@ from llm_incident_manager.bus.spec import Bus
 from llm_incident_manager.clock import Clock
 from llm_incident_manager.domain.events.event import Event
 from llm_incident_manager.domain.incidents.incident import Incident
-from llm_incident_manager.domain.oncall.schedule import on_call
+from llm_incident_manager.domain.oncall.schedule import users_at
 from llm_incident_manager.engine.accept import Intake
 from llm_incident_manager.engine.alerts import Alerts
 from llm_incident_manager.engine.context import Context
@@ -24,6 +24,7 @@ from llm_incident_manager.engine.rate_port import SharedWindows
 from llm_incident_manager.engine.relay import Relay
 from llm_incident_manager.engine.respond import Respond
 from llm_incident_manager.engine.settings import SettingsMemory
+from llm_incident_manager.engine.shifts import Shifts
 from llm_incident_manager.engine.silences import Silences
 from llm_incident_manager.engine.source_acts import SourceActs
 from llm_incident_manager.engine.telemetry import Telemetry
@@ -118,6 +119,7 @@ class House:
         self.silences = Silences(
             store, self.context, settings, clock, self.committed, lambda _: settings.refresh(store)
         )
+        self.shifts = Shifts(store, settings, clock, lambda _: settings.refresh(store))
         self.source_acts = SourceActs(store, self.context, self.untriaged, self.open_fingerprints, self.committed)
 
     def context(self, tenant: str) -> Context:
@@ -128,7 +130,7 @@ class House:
 
             def on_call_now(schedule_id: str, at: datetime) -> tuple[str, ...]:
                 schedule = settings.schedules.get(schedule_id)
-                return on_call(schedule, at).users if schedule is not None else ()
+                return users_at(schedule, at) if schedule is not None else ()
 
             context = Context(
                 settings=settings,

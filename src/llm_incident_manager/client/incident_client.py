@@ -91,6 +91,25 @@ class IncidentClient(Connection):
         found: Document = self.call("GET", path, parameters={"at": at})
         return found
 
+    def of_schedule(self, schedule_id: str, what: str, **parameters: Any) -> Document:
+        """Return the ``shifts`` or the ``coverage`` of a schedule, bounded by ``start`` and ``end``."""
+        path = f"/schedules/{quote(schedule_id, safe='')}/{what}"
+        found: Document = self.call("GET", path, parameters=parameters)
+        return found
+
+    def calendar(self, schedule_id: str, **parameters: Any) -> Iterable[str]:
+        """Yield the lines of a schedule as iCalendar; ``start``, ``end``, ``view``."""
+        return self.lines(f"/schedules/{quote(schedule_id, safe='')}.ics", parameters=parameters)
+
+    def end_calendar_link(self, plural: str, item_id: str) -> None:
+        """End the secret link to the calendar of a schedule or a user."""
+        self.call("DELETE", f"/{plural}/{quote(item_id, safe='')}/calendar_link")
+
+    def replace(self, plural: str, item_id: str, document: Mapping[str, Any]) -> Document:
+        """Put a document in the place of the one with this id and return it as stored."""
+        stored: Document = self.call("PUT", f"/{plural}/{quote(item_id, safe='')}", body=dict(document))
+        return stored
+
     def test_route(self, event: Mapping[str, Any]) -> Document:
         """Return which route, policy, people and channels an event would get; nothing is sent."""
         found: Document = self.call("POST", "/routes/test", body=dict(event))

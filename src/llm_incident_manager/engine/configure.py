@@ -1,5 +1,6 @@
 """⑦ People set it up: users, teams, routes, policies, templates, schedules, sources, one document at a time."""
 
+import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -9,7 +10,16 @@ from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.documents.apply import FILE
 from llm_incident_manager.engine.documents.findings import Findings, listed, quoted
 from llm_incident_manager.engine.documents.hidden import MASK, masked, masks_left, restored
-from llm_incident_manager.engine.documents.kinds import NAMED, SERVER_MADE, SINGLE, Written, identify
+from llm_incident_manager.engine.documents.kinds import (
+    NAMED,
+    NAMELESS,
+    OF_A_SCHEDULE,
+    SERVER_MADE,
+    SINGLE,
+    Kind,
+    Written,
+    identify,
+)
 from llm_incident_manager.engine.documents.known import survey
 from llm_incident_manager.engine.documents.parse import PARSERS, CheckTemplate, answer, parse, read, stored
 from llm_incident_manager.engine.ports import Store, Transaction
@@ -30,7 +40,8 @@ async def _nobody_waits(tenant: str) -> None:
 
 
 class Configure:
-    """The configuration of the caller's tenant. Reading needs the scope ``read``, changing it ``admin``.
+    """The configuration of the caller's tenant. Reading needs the scope ``read``, changing it ``admin``, or ``respond``
+    for overrides and swaps.
 
     Documents come back with ``id``, ``version`` (the ETag) and what else the server adds. Secrets are masked with
     ``…``; a document put back with the mask keeps them. A kind that does not exist, and unknown ids, are NotFound.
@@ -73,7 +84,7 @@ class Configure:
 
         Raises Invalid with every fault, and Conflict (``already_exists``) where the id given is taken.
         """
-        caller.require(Scope.ADMIN)
+        caller.require(_writer(kind))
         _require_kind(kind)
 
         def work(tx: Transaction) -> Document:
@@ -96,7 +107,7 @@ class Configure:
         Raises Invalid with every fault, StaleVersion when ``if_match`` is not the newest version, and Conflict where
         the config file owns it (``read_only``) or others could not be used any more (``referenced``).
         """
-        caller.require(Scope.ADMIN)
+        caller.require(_writer(kind))
         found = _id_of(kind, item_id)
 
         def work(tx: Transaction) -> Document:
@@ -114,7 +125,7 @@ class Configure:
 
     async def delete(self, caller: Caller, kind: str, item_id: str | None, if_match: int | None = None) -> None:
         """Remove it. Raises Conflict where the config file owns it, or naming who still refers to it."""
-        caller.require(Scope.ADMIN)
+        caller.require(_writer(kind))
         found = _id_of(kind, item_id)
 
         def work(tx: Transaction) -> Document:
@@ -123,9 +134,11 @@ class Configure:
             if before is None:
                 raise _unknown(kind, found)
             _require_writable(kind, found, before, if_match)
-            _require_whole(items, [item for item in items if item is not before], f"{kind} {found} cannot be deleted")
-            tx.configuration.delete(kind, found)
-            self._note(tx, caller, "deleted", before, None)
+            gone = [before, *(item for item in items if _goes_with(item, kind, found))]
+            _require_whole(items, [item for item in items if item not in gone], f"{kind} {found} cannot be deleted")
+            for each in gone:
+                tx.configuration.delete(each.kind, each.id)
+                self._note(tx, caller, "deleted", each, None)
             return {}
 
         await self._change(caller, work, decide_again=if_match is None)
@@ -214,6 +227,19 @@ def _require_kind(kind: str) -> None:
         raise NotFound(f"there is no kind {quoted(kind)}; kinds are {listed(PARSERS)}", code="kind_unknown")
 
 
+def _writer(kind: str) -> Scope:
+    """Return the scope that changes a kind: whoever responds may arrange who stands in for whom."""
+    return Scope.RESPOND if kind in OF_A_SCHEDULE else Scope.ADMIN
+
+
+def _goes_with(item: ConfigurationItem, kind: str, item_id: str) -> bool:
+    """Whether it goes when that one is deleted: what stands in for its shifts, and the link to its calendar."""
+    if item.kind == Kind.CALENDAR_LINKS:
+        return (item.document.get("kind"), item.document.get("item")) == (kind, item_id)
+    of_schedule = kind == Kind.SCHEDULES and item.kind in OF_A_SCHEDULE and item.origin != FILE
+    return of_schedule and item.document.get("schedule") == item_id
+
+
 def _id_of(kind: str, item_id: str | None) -> str:
     _require_kind(kind)
     if kind in SINGLE:
@@ -230,6 +256,8 @@ def _find(items: Iterable[ConfigurationItem], kind: str, item_id: str) -> Config
 def _with_id(kind: str, document: Document, taken: set[str]) -> Document:
     """Return the document under an id: where none is written, the name's slug, numbered if that is taken."""
     kept = {name: value for name, value in document.items() if name not in SERVER_MADE}
+    if kind in NAMELESS and not kept.get("id"):
+        return kept | {"id": f"{kind.removesuffix('s')}-{uuid.uuid4()}"}
     found = identify(kind, kept)
     if kind in SINGLE or kind in NAMED or not found or kept.get("id"):
         return kept

@@ -51,6 +51,7 @@ class TenantSettings(msgspec.Struct, frozen=True, kw_only=True):
     retention: Retention = Retention()
     paused: frozenset[str] = frozenset()
     silences: tuple[Silence, ...] = ()
+    calendar_links: dict[str, tuple[str, str]] = msgspec.field(default_factory=dict)
     known: Known = Known()
     faults: tuple[FieldFault, ...] = ()
 
@@ -115,7 +116,7 @@ def build_settings(
         routes=tuple(values[Kind.ROUTES].values()),
         policies=tuple(values[Kind.POLICIES].values()),
         catch_all=values[Kind.CATCH_ALL].get(Kind.CATCH_ALL.value, CatchAll()),
-        schedules=values[Kind.SCHEDULES],
+        schedules=_as_they_count(values),
         templates=tuple(values[Kind.TEMPLATES].values()),
         sources=values[Kind.SOURCES],
         rules=classifying.rules,
@@ -123,6 +124,7 @@ def build_settings(
         limits=server.limits,
         retention=server.retention,
         silences=tuple(values[Kind.SILENCES].values()),
+        calendar_links=dict(values[Kind.CALENDAR_LINKS].values()),
         paused=frozenset(name for name, paused in values[Kind.PAUSES].items() if paused),
         known=known,
         faults=tuple(faults),
@@ -176,6 +178,20 @@ class SettingsMemory:
         for fault in settings.faults:
             _LOG.error("setting_faulty", tenant=settings.tenant, where=fault.field, message=fault.message)
         self.put(settings)
+
+
+def _as_they_count(values: dict[str, dict[str, Any]]) -> dict[str, Schedule]:
+    """Return the schedules with the overrides and swaps that stand as documents of their own."""
+    overrides, swaps = values[Kind.OVERRIDES].values(), values[Kind.SWAPS].values()
+    return {
+        schedule.id: msgspec.structs.replace(
+            schedule,
+            overrides=schedule.overrides
+            + tuple(each.override for each in overrides if each.schedule == schedule.id and each.override is not None),
+            swaps=tuple(each.swap for each in swaps if each.schedule == schedule.id and each.swap is not None),
+        )
+        for schedule in values[Kind.SCHEDULES].values()
+    }
 
 
 def _identity(item: Written) -> dict[str, Any]:

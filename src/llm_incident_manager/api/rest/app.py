@@ -32,6 +32,7 @@ from llm_incident_manager.api.rest.routes import (
     configuration,
     incidents,
     operations,
+    schedules,
     server,
     silences,
     stories,
@@ -91,8 +92,20 @@ def rest_app(port: RestPort, *, data_folder: str = ".", sources: Mapping[str, So
     app.events = EventsDoor(port)
     app.router.routes.append(Route(EVENTS, app.events, methods=["POST"]))
     # Before /incidents/{id}/…, because /incidents/bulk would be taken for an id.
-    for routes in (server, actions, incidents, stories, configuration, silences, operations, condition, source_routes):
+    for routes in (
+        server,
+        schedules,
+        actions,
+        incidents,
+        stories,
+        configuration,
+        silences,
+        operations,
+        condition,
+        source_routes,
+    ):
         app.include_router(routes.router)
+    app.include_router(schedules.open_router)
     app.router.routes.extend([*opsgenie_routes(port), *heartbeat_routes(port)])
     app.router.routes.extend(door_routes(port, app.state.sources))
     app.router.routes.extend(alertmanager_routes(port))

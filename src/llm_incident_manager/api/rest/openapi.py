@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from llm_incident_manager.api.rest.answers import refusals
-from llm_incident_manager.api.rest.models import configuration, incidents, operations, silences
+from llm_incident_manager.api.rest.models import configuration, incidents, oncall, operations, silences
 from llm_incident_manager.api.rest.models.shapes import Problem
 from llm_incident_manager.domain.events.raw import (
     MAX_LABEL,
@@ -47,7 +47,9 @@ _GIVEN: tuple[type[BaseModel], ...] = (
     configuration.RouteDocument,
     configuration.PolicyDocument,
     configuration.TemplateDocument,
-    configuration.ScheduleDocument,
+    oncall.ScheduleDocument,
+    oncall.OverrideDocument,
+    oncall.SwapDocument,
     configuration.SourceDocument,
     configuration.Configured,
     silences.SilenceDocument,

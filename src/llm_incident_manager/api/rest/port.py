@@ -20,6 +20,7 @@ from llm_incident_manager.engine.report import Report
 from llm_incident_manager.engine.respond import Respond
 from llm_incident_manager.engine.rows import LetterRequest
 from llm_incident_manager.engine.settings import TenantSettings
+from llm_incident_manager.engine.shifts import Shifts
 from llm_incident_manager.engine.silences import Silences
 from llm_incident_manager.engine.source_acts import SourceActs
 from llm_incident_manager.engine.source_traffic import SourceTraffic
@@ -201,6 +202,7 @@ class RestPort(msgspec.Struct, frozen=True, kw_only=True):
     acts: SourceActs
     heartbeats: Heartbeats
     silences: Silences
+    shifts: Shifts
     alerts: Alerts
     identify: IdentifyPort
     query: Query

@@ -15,6 +15,7 @@ from llm_incident_manager.app.cli.incidents import incidents
 from llm_incident_manager.app.cli.keys import keys
 from llm_incident_manager.app.cli.oncall import oncall
 from llm_incident_manager.app.cli.routes import routes
+from llm_incident_manager.app.cli.schedules import schedules
 from llm_incident_manager.app.cli.sending import add_send
 from llm_incident_manager.app.cli.serving import migrate, run_server, serve, serve_options
 from llm_incident_manager.app.cli.setup import bench, completion
@@ -39,8 +40,9 @@ def main(context: click.Context, /, **flags: str | None) -> None:
 
 
 def _commands() -> tuple[click.Command, ...]:
-    groups: tuple[Any, ...] = (incidents, users, oncall, routes, sources, dead_letters, audit, keys, config, imports)
-    return (serve, demo, migrate, bench, completion, *groups)
+    people: tuple[Any, ...] = (incidents, users, oncall, schedules, routes)
+    server: tuple[Any, ...] = (sources, dead_letters, audit, keys, config, imports)
+    return (serve, demo, migrate, bench, completion, *people, *server)
 
 
 for _command in _commands():

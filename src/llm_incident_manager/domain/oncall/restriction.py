@@ -48,9 +48,7 @@ def open_at(restrictions: Sequence[Restriction], zone: ZoneInfo, at: datetime) -
     return is_open, min(edges, default=at + timedelta(days=WEEK))
 
 
-def _windows(
-    restrictions: Sequence[Restriction], zone: ZoneInfo, today: date
-) -> Iterator[tuple[datetime, datetime]]:
+def _windows(restrictions: Sequence[Restriction], zone: ZoneInfo, today: date) -> Iterator[tuple[datetime, datetime]]:
     """Yield the windows around ``today`` from which the answer follows: those that may be open, and the next ones."""
     for each in restrictions:
         for ahead in range(-each.over_days - 1, WEEK + 2):

@@ -44,7 +44,7 @@ def first_hand_off(rotation: Rotation, zone: ZoneInfo) -> datetime:
 
 
 def shift_at(rotation: Rotation, zone: ZoneInfo, at: datetime) -> Shift | None:
-    """Return the shift that covers ``at``, or ``None`` before the first; in constant time, however long ago that was."""
+    """Return the shift that covers ``at``, or ``None`` before the first; in constant time."""
     at = at.astimezone(UTC)
     first = first_hand_off(rotation, zone)
     if at < first or not rotation.users:

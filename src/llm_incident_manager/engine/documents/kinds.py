@@ -27,12 +27,19 @@ class Kind(StrEnum):
     CLASSIFICATION = "classification"
     PAUSES = "pauses"
     SILENCES = "silences"
+    OVERRIDES = "overrides"
+    SWAPS = "swaps"
+    CALENDAR_LINKS = "calendar_links"
 
 
 SINGLE = frozenset({Kind.CATCH_ALL, Kind.CLASSIFICATION})
 """Kinds of which a tenant has one document; its id is the kind's name."""
 NAMED = frozenset({Kind.ROUTES, Kind.SOURCES})
 """Kinds whose name is their id."""
+NAMELESS = frozenset({Kind.OVERRIDES, Kind.SWAPS})
+"""Kinds whose id the server makes where none is given."""
+OF_A_SCHEDULE = frozenset({Kind.OVERRIDES, Kind.SWAPS})
+"""Kinds that go with the schedule that their ``schedule`` names."""
 
 
 class Written(Protocol):

@@ -83,6 +83,9 @@ def _scheduled(item: Written) -> set[str]:
                 rotation = entry.get("rotation")
                 found.update(_names(entry.get("user")), _names(entry.get("users")))
                 found.update(_names(rotation.get("users")) if isinstance(rotation, dict) else ())
+                shifts = entry.get("shifts")
+                for shift in shifts if isinstance(shifts, list) else [shifts]:
+                    found.update(_names(shift.get("user")) if isinstance(shift, dict) else ())
     return found
 
 

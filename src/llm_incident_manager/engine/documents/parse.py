@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from llm_incident_manager.engine.documents.changes_of_shift import parse_override, parse_swap
 from llm_incident_manager.engine.documents.classification import parse_classification
 from llm_incident_manager.engine.documents.findings import Findings, quoted
 from llm_incident_manager.engine.documents.kinds import SERVER_MADE, Kind, Written, WrittenItem, identify
@@ -30,6 +31,15 @@ def parse_pause(document: dict[str, Any], known: Known, findings: Findings) -> b
     return paused
 
 
+def parse_calendar_link(document: dict[str, Any], known: Known, findings: Findings) -> tuple[str, tuple[str, str]]:
+    """Return the digest of a secret link's token, and the kind and id of what it shows."""
+    part = Part(document, "", findings)
+    part.allow("id", *SERVER_MADE)
+    found = part.text("digest"), (part.text("kind"), part.text("item"))
+    part.done()
+    return found
+
+
 PARSERS: dict[str, Callable[[dict[str, Any], Known, Findings], Any]] = {
     Kind.USERS: parse_user,
     Kind.TEAMS: parse_team,
@@ -42,6 +52,9 @@ PARSERS: dict[str, Callable[[dict[str, Any], Known, Findings], Any]] = {
     Kind.CLASSIFICATION: parse_classification,
     Kind.PAUSES: parse_pause,
     Kind.SILENCES: parse_silence,
+    Kind.OVERRIDES: parse_override,
+    Kind.SWAPS: parse_swap,
+    Kind.CALENDAR_LINKS: parse_calendar_link,
 }
 
 

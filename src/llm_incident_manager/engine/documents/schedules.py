@@ -1,32 +1,42 @@
-"""On-call schedules as documents: layers of rotations, and overrides."""
+"""On-call schedules as documents: layers of rotations or single shifts, restrictions, and overrides."""
 
-import re
-from datetime import date, datetime, time
+from datetime import date, datetime
 from typing import Any
 
-from llm_incident_manager.domain.oncall.rotation import Rotation, RotationType
-from llm_incident_manager.domain.oncall.schedule import Layer, Override, Schedule
+from llm_incident_manager.domain.oncall.layer import Layer
+from llm_incident_manager.domain.oncall.rotation import Rotation, RotationType, Shift
+from llm_incident_manager.domain.oncall.schedule import Override, Schedule
 from llm_incident_manager.engine.documents.findings import Findings, listed, quoted
 from llm_incident_manager.engine.documents.kinds import Kind
 from llm_incident_manager.engine.documents.known import Known
 from llm_incident_manager.engine.documents.part import Part
 from llm_incident_manager.engine.documents.people import read_id, read_zone
+from llm_incident_manager.engine.documents.restrictions import read_clock, read_restrictions
+from llm_incident_manager.engine.documents.spans import read_instant, read_span
 
 ROTATIONS = tuple(RotationType)
-_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+MOST_LAYERS = 50
+MOST_TURNS = 500
+MOST_SHIFTS = 10_000
+MOST_OVERRIDES = 1000
 
 
 def parse_schedule(document: dict[str, Any], known: Known, findings: Findings) -> Schedule:
     """Return a schedule; everybody on it must exist."""
     part = Part(document, "", findings)
-    layers = [_layer(layer, position, known) for position, layer in enumerate(part.parts("layers"), 1)]
-    overrides = [_override(override, known) for override in part.parts("overrides")]
+    given = part.parts("layers")
+    layers = [_layer(layer, position, known) for position, layer in enumerate(given[:MOST_LAYERS], 1)]
+    overrides = [_override(override, known) for override in part.parts("overrides")[:MOST_OVERRIDES]]
+    for name, most in (("layers", MOST_LAYERS), ("overrides", MOST_OVERRIDES)):
+        if len(part.values(name)) > most:
+            part.fault(name, f"are {len(part.values(name))}; at most {most} are allowed")
     schedule = Schedule(
         id=read_id(part, Kind.SCHEDULES, document),
         name=part.text("name") or part.text("id"),
         time_zone=read_zone(part),
         layers=tuple(layer for layer in layers if layer is not None),
         overrides=tuple(override for override in overrides if override is not None),
+        description=part.text("description", limit=2000),
     )
     if not part.has("layers"):
         part.fault("layers", "is required: at least one rotation")
@@ -34,54 +44,106 @@ def parse_schedule(document: dict[str, Any], known: Known, findings: Findings) -
     return schedule
 
 
+def read_user(part: Part, name: str, known: Known) -> str:
+    """Return the one person under a field, who must exist; an empty text where the field is faulty."""
+    users = [user for path, user in part.words(name) if _exists(path, user, known, part.findings)]
+    if not part.has(name):
+        part.fault(name, "is required: who")
+    elif len(part.values(name)) > 1:
+        part.fault(name, "is one person; write one entry for each")
+    return users[0] if users else ""
+
+
 def _layer(part: Part, position: int, known: Known) -> Layer | None:
+    before = len(part.findings.faults)
     name = part.text("name", default=f"layer {position}")
     inner = part.part("rotation")
-    if inner is None:
-        part.fault("rotation", "is required")
-        part.done()
+    rotation = _rotation(inner, known) if inner is not None else None
+    shifts = [_shift(each, known) for each in part.parts("shifts")[:MOST_SHIFTS]]
+    if len(part.values("shifts")) > MOST_SHIFTS:
+        part.fault("shifts", f"are {len(part.values('shifts'))}; at most {MOST_SHIFTS} are allowed")
+    if inner is None and not part.has("shifts"):
+        part.fault("rotation", "is required, or shifts: who has this layer when")
+    elif inner is not None and part.has("shifts"):
+        part.fault("shifts", "cannot stand beside a rotation; make them a layer of their own")
+    restrictions = read_restrictions(part)
+    starts_at, ends_at = read_instant(part, "starts_at"), read_instant(part, "ends_at")
+    if starts_at is not None and ends_at is not None and ends_at <= starts_at:
+        part.fault("ends_at", f"{ends_at.isoformat()} is not after starts_at, {starts_at.isoformat()}")
+    beside = part.flag("beside", default=False)
+    if beside and position == 1:
+        part.fault("beside", "the first layer has none before it; leave it out")
+    part.done()
+    # A layer that lost one of its people counts with the rest; one whose hours cannot be read does not.
+    whole = len(part.findings.faults) == before or (rotation is not None and any(rotation.users))
+    if not whole or (rotation is None and inner is not None):
         return None
-    hand_off = inner.text("hand_off", default="09:00")
-    if not _TIME.fullmatch(hand_off):
-        inner.fault("hand_off", f"{quoted(hand_off)} is not a time of day such as '09:00'")
+    return Layer(
+        name=name,
+        rotation=rotation,
+        shifts=tuple(sorted((each for each in shifts if each is not None), key=lambda each: each.start)),
+        restrictions=restrictions,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        beside=beside and position > 1,
+    )
+
+
+def _rotation(inner: Part, known: Known) -> Rotation | None:
+    hand_off = read_clock(inner, "hand_off", default="09:00")
     starts = _date(inner, "starts")
-    users = _users(inner, "users", known)
+    users = _users(inner, known)
     if not inner.values("users"):
         inner.fault("users", "is required: who takes turns")
+    elif len(users) > MOST_TURNS:
+        inner.fault("users", f"are {len(users)} turns; at most {MOST_TURNS} are allowed")
+    elif not any(users):
+        inner.fault("users", "names nobody; at least one turn needs a person")
     type_ = inner.one_of("type", ROTATIONS, default="weekly")
     length = inner.whole("length", low=1, high=10_000, unit="turns") or 1
     inner.done()
-    part.done()
-    if starts is None or not users:
+    if starts is None or hand_off is None or not any(users):
         return None
-    turn = Rotation(
-        type=RotationType(type_), length=length, hand_off=time.fromisoformat(hand_off), starts=starts, users=users
-    )
-    return Layer(name=name, rotation=turn)
+    return Rotation(type=RotationType(type_), length=length, hand_off=hand_off, starts=starts, users=users)
+
+
+def _users(part: Part, known: Known) -> tuple[str, ...]:
+    """Return who takes turns; ``null`` is a turn that nobody has."""
+    found: list[str] = []
+    for path, value in part.values("users"):
+        if value is None:
+            found.append("")
+            continue
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if not isinstance(value, str) or not value.strip():
+            part.findings.fault(path, f"{quoted(value)} is not a user's id; null stands for a turn that nobody has")
+            continue
+        _exists(path, value.strip(), known, part.findings)
+        found.append(value.strip())
+    return tuple(found)
+
+
+def _shift(part: Part, known: Known) -> Shift | None:
+    user = read_user(part, "user", known)
+    span = read_span(part)
+    part.done()
+    return Shift(user, *span) if user and span is not None else None
 
 
 def _override(part: Part, known: Known) -> Override | None:
-    users = _users(part, "user", known)
-    start, end = _instant(part, "start"), _instant(part, "end")
-    part.allow("id", "reason")
+    user = read_user(part, "user", known)
+    span = read_span(part)
+    written_id = part.text("id", limit=100)
+    part.allow("reason")
     part.done()
-    if not part.has("user"):
-        part.fault("user", "is required")
-    if start is None or end is None or not users:
-        return None
-    if end <= start:
-        part.fault("end", f"{end.isoformat()} is not after the start, {start.isoformat()}")
-        return None
-    return Override(user=users[0], start=start, end=end)
+    return Override(user=user, start=span[0], end=span[1], id=written_id) if user and span is not None else None
 
 
-def _users(part: Part, name: str, known: Known) -> tuple[str, ...]:
-    found: list[str] = []
-    for path, user in part.words(name):
-        if user not in known.users:
-            part.findings.fault(path, f"user {quoted(user)} does not exist; known users: {listed(known.users)}")
-        found.append(user)
-    return tuple(found)
+def _exists(path: str, user: str, known: Known, findings: Findings) -> bool:
+    if user not in known.users:
+        findings.fault(path, f"user {quoted(user)} does not exist; known users: {listed(known.users)}")
+    return True
 
 
 def _date(part: Part, name: str) -> date | None:
@@ -89,21 +151,13 @@ def _date(part: Part, name: str) -> date | None:
     if not value:
         return None
     try:
-        return date.fromisoformat(value[:10])
+        found = date.fromisoformat(value[:10])
+        if len(value) > 10:
+            datetime.fromisoformat(value)
     except ValueError:
         part.fault(name, f"{quoted(value)} is not a date such as '2027-01-04'")
         return None
-
-
-def _instant(part: Part, name: str) -> datetime | None:
-    value = part.text(name, required=True)
-    if not value:
+    if not 1900 <= found.year <= 2200:
+        part.fault(name, f"{quoted(value)} is not between the years 1900 and 2200")
         return None
-    try:
-        instant = datetime.fromisoformat(value)
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        part.fault(name, f"{quoted(value)} is not an instant with its zone, such as '2027-02-01T08:00:00Z'")
-        return None
-    return instant
+    return found

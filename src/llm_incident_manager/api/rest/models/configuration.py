@@ -1,4 +1,4 @@
-"""People, routes, policies, templates, schedules and sources (specification §5.3, §5.5, §6.1)."""
+"""People, routes, policies, templates and sources (specification §5.3, §5.5, §6.1)."""
 
 from typing import Annotated, Any, Literal
 
@@ -149,16 +149,6 @@ class TemplateDocument(Request):
     conditions: ConditionsDocument | None = None
     enabled: bool = True
     priority: Priority = 0
-
-
-class ScheduleDocument(Request):
-    """Who is on call when: layers of rotations, and overrides."""
-
-    id: Name
-    name: ShortText | None = None
-    time_zone: Zone = "UTC"
-    layers: list[Free] = Field(default_factory=list)
-    overrides: list[Free] = Field(default_factory=list)
 
 
 class SourceDocument(Request):

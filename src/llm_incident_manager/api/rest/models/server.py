@@ -1,4 +1,4 @@
-"""What is asked of the server itself: sign-in links, the config file, who is on call."""
+"""What is asked of the server itself: sign-in links, the config file."""
 
 from typing import Literal
 
@@ -27,13 +27,3 @@ class ConfigChanges(Answer):
     file: str
     changes: list[ConfigChange]
     notes: list[str]
-
-
-class OnCallAnswer(Answer):
-    """Who is on call at an instant, until when, and who is next; `gap` where nobody is."""
-
-    at: Instant
-    on_call: list[str]
-    until: Instant | None
-    next: list[str]
-    gap: bool

@@ -5,26 +5,37 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import msgspec
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel
 
 from llm_incident_manager.api.rest.answers import LISTS, READS, WRITES, answers, refusals, takes
-from llm_incident_manager.api.rest.asking import Admin, Id, Reader, Responder, etag, expected_version, require_plain
+from llm_incident_manager.api.rest.asking import (
+    Asking,
+    Id,
+    Reader,
+    Responder,
+    as_reader,
+    asking,
+    etag,
+    expected_version,
+    require_plain,
+)
 from llm_incident_manager.api.rest.encode import answer
 from llm_incident_manager.api.rest.lists import DEFAULT_LIMIT, Cursor, Limit, page
 from llm_incident_manager.api.rest.models.configuration import (
     Configured,
     PolicyDocument,
     RouteDocument,
-    ScheduleDocument,
     SourceDocument,
     TeamDocument,
     TemplateDocument,
     UserDocument,
     page_model,
 )
+from llm_incident_manager.api.rest.models.oncall import OverrideDocument, ScheduleDocument, SwapDocument
 from llm_incident_manager.api.rest.models.operations import RouteTest, TestPage
 from llm_incident_manager.api.rest.route import ApiRoute
+from llm_incident_manager.domain.vocabulary import Scope
 
 router = APIRouter(prefix="/api/v1", route_class=ApiRoute)
 
@@ -36,6 +47,7 @@ class DocumentKind(msgspec.Struct, frozen=True):
     one: str
     many: str
     model: type[BaseModel]
+    writer: Scope = Scope.ADMIN
 
 
 KINDS = (
@@ -45,6 +57,8 @@ KINDS = (
     DocumentKind("escalation_policies", "an escalation policy", "escalation policies", PolicyDocument),
     DocumentKind("templates", "a template", "templates", TemplateDocument),
     DocumentKind("schedules", "a schedule", "schedules", ScheduleDocument),
+    DocumentKind("overrides", "an override", "overrides", OverrideDocument, Scope.RESPOND),
+    DocumentKind("swaps", "a swap", "swaps", SwapDocument, Scope.RESPOND),
     DocumentKind("sources", "a source", "sources", SourceDocument),
 )
 
@@ -80,6 +94,7 @@ def _offer(kind: DocumentKind) -> None:
     """Add the five calls of one kind."""
     path = f"/{kind.plural}"
     tags: list[str | Enum] = [kind.plural]
+    writer = Depends(asking(kind.writer))
     shown: dict[int | str, Any] = {
         200: {"description": "One page.", "content": {"application/json": {"schema": page_model(kind.plural)}}},
         **refusals(*LISTS),
@@ -89,7 +104,7 @@ def _offer(kind: DocumentKind) -> None:
         found = await asked.port.configure.page(asked.caller, kind.plural, limit, cursor)
         return answer(page(kind.plural, found))
 
-    async def create_document(asked: Admin) -> Response:
+    async def create_document(asked: Asking = writer) -> Response:
         document = await asked.port.configure.create(asked.caller, kind.plural, await asked.document())
         place = {"Location": f"/api/v1{path}/{quote(str(document['id']), safe='')}"}
         return answer(document, 201, etag(document["version"]) | place)
@@ -98,14 +113,14 @@ def _offer(kind: DocumentKind) -> None:
         document = await asked.port.configure.get(asked.caller, kind.plural, require_plain(id))
         return answer(document, headers=etag(document["version"]))
 
-    async def replace_document(asked: Admin, id: Id) -> Response:
-        standing = await asked.port.configure.get(asked.caller, kind.plural, require_plain(id))
+    async def replace_document(id: Id, asked: Asking = writer) -> Response:
+        standing = await asked.port.configure.get(as_reader(asked.caller), kind.plural, require_plain(id))
         wanted = expected_version(asked.request, standing["version"])
         document = await asked.port.configure.replace(asked.caller, kind.plural, id, await asked.document(), wanted)
         return answer(document, headers=etag(document["version"]))
 
-    async def delete_document(asked: Admin, id: Id) -> Response:
-        standing = await asked.port.configure.get(asked.caller, kind.plural, require_plain(id))
+    async def delete_document(id: Id, asked: Asking = writer) -> Response:
+        standing = await asked.port.configure.get(as_reader(asked.caller), kind.plural, require_plain(id))
         wanted = expected_version(asked.request, standing["version"])
         await asked.port.configure.delete(asked.caller, kind.plural, id, wanted)
         return Response(status_code=204)

@@ -1,21 +1,19 @@
-"""Sign-in links, the config file, who is on call, the audit's export: what the command line asks of the server."""
+"""Sign-in links, the config file, the audit's export: what the command line asks of the server."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from datetime import timedelta
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from starlette.responses import StreamingResponse
 
-from llm_incident_manager.api.rest.answers import READS, WRITES, answers, refusals
+from llm_incident_manager.api.rest.answers import WRITES, answers, refusals
 from llm_incident_manager.api.rest.asking import Admin, Asking, Id, Reader, require_plain
 from llm_incident_manager.api.rest.encode import answer
 from llm_incident_manager.api.rest.models import server as models
 from llm_incident_manager.api.rest.route import ApiRoute
-from llm_incident_manager.domain.oncall.schedule import on_call
 from llm_incident_manager.domain.vocabulary import Scope
 from llm_incident_manager.engine.views.instants import iso
-from llm_incident_manager.errors import FieldFault, Forbidden, Invalid, NotFound
+from llm_incident_manager.errors import Forbidden
 
 router = APIRouter(prefix="/api/v1", route_class=ApiRoute)
 LINK_SECONDS = 3600
@@ -33,33 +31,6 @@ async def make_sign_in_link(asked: Admin, id: Id) -> Response:
     token = await asked.port.links.create(asked.caller, require_plain(id), ttl_seconds=LINK_SECONDS)
     expires = asked.port.clock.now() + timedelta(seconds=LINK_SECONDS)
     return answer({"url": f"{asked.port.public_url}/sign-in/{token}", "expires_at": iso(expires)}, 201)
-
-
-@router.get(
-    "/schedules/{id}/on_call",
-    tags=["schedules"],
-    summary="Who is on call",
-    responses=answers(models.OnCallAnswer, *READS, 422),
-)
-async def who_is_on_call(
-    asked: Reader,
-    id: Id,
-    at: Annotated[str | None, Query(max_length=40, description="An instant with its zone; now without.")] = None,
-) -> Response:
-    """Return who is on call at an instant, until when, and who is next."""
-    schedule = asked.port.settings(asked.caller.tenant).schedules.get(require_plain(id))
-    if schedule is None:
-        raise NotFound(f"there is no schedule {id}")
-    instant = asked.port.clock.now() if at is None else _instant(at)
-    found = on_call(schedule, instant)
-    document = {
-        "at": iso(instant),
-        "on_call": list(found.users),
-        "until": iso(found.until) if found.until is not None else None,
-        "next": list(found.next_users),
-        "gap": found.gap,
-    }
-    return answer(document)
 
 
 @router.get(
@@ -111,14 +82,3 @@ def _require_owner(asked: Asking) -> None:
     caller = asked.caller
     if not caller.platform and not (caller.tenant == "default" and Scope.ADMIN in caller.scopes):
         raise Forbidden("only a platform key, or an administrator of tenant default, may do this")
-
-
-def _instant(text: str) -> datetime:
-    try:
-        found = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        remedy = f"{text!r} is not an instant with its zone, such as 2027-01-04T09:00:00Z"
-        raise Invalid("at is wrong", [FieldFault("at", remedy)], code="invalid_parameter")
-    return found.astimezone(UTC)
