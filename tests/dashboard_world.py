@@ -7,7 +7,9 @@ from typing import Any
 
 from llm_incident_manager.api.dashboard.port import Document, Session
 from llm_incident_manager.clock import Clock, SystemClock
+from llm_incident_manager.domain.incidents.changes import RequestFacts
 from llm_incident_manager.domain.incidents.transitions import TRANSITIONS
+from llm_incident_manager.domain.notifications.answers import Offer, Pressed, Result, Said
 from llm_incident_manager.errors import Conflict, Invalid, NotFound, StaleVersion, Unavailable
 from tests.dashboard_night import NIGHT, TEAMS, USERS, deliveries, incident_at, measurements, reasons, story
 
@@ -23,6 +25,8 @@ class NightPort:
         self.comments: list[tuple[str, str]] = []
         self.done: list[tuple[str, str, str, dict[str, str]]] = []
         self.links = {"ana-link": ["read", "respond"], "reader-link": ["read"]}
+        self.offers: dict[str, Offer] = {}
+        self.pressed: list[Pressed] = []
         self.away = False
         self.asked: list[dict[str, list[str]]] = []
         self._listeners: list[asyncio.Queue[Document]] = []
@@ -155,6 +159,15 @@ class NightPort:
                 yield await listener.get()
         finally:
             self._listeners.remove(listener)
+
+    async def look_at_page(self, token: str) -> Offer | None:
+        self._reach()
+        return self.offers.get(token)
+
+    async def press_page(self, pressed: Pressed, request: RequestFacts) -> Said:
+        self._reach()
+        self.pressed.append(pressed)
+        return Said(result=Result.DONE, text="You have it. Also paged: Bo.", incident_id="INC-20261124-00031")
 
     async def redeem_link(self, token: str) -> Document | None:
         scopes = self.links.pop(token, None)

@@ -23,6 +23,8 @@ from llm_incident_manager.domain.vocabulary import Action, ActorType, Scope
 from llm_incident_manager.engine.accept import Receipt
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.messages.render import renderer
+from llm_incident_manager.engine.page_answers import Answers
+from llm_incident_manager.engine.page_tokens import PageTokens
 from llm_incident_manager.engine.rows import ConfigurationItem
 from llm_incident_manager.engine.settings import SettingsMemory
 from llm_incident_manager.ids import CountingIds, IncidentNumbers
@@ -30,6 +32,7 @@ from llm_incident_manager.journal.journal import Journal
 from llm_incident_manager.storage.store import open_store
 
 STORE_URL = "LIM_TEST_STORY_URL"
+PUBLIC_URL = "https://incidents.example.com"
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
 USERS: list[dict[str, Any]] = [
@@ -115,9 +118,12 @@ class Story:
         store_url: str | None = None,
         keepers: Sequence[str] = (),
         journal_bytes: int = 1024**3,
+        channels: Sequence[str] = ("email", "slack", "webhook"),
     ) -> None:
         self._journal_bytes = journal_bytes
+        self._channels = channels
         self.clock = ManualClock(START)
+        self.tokens = PageTokens("the key of the stories")
         self.pages: list[Page] = []
         self._folder = folder
         self._configuration = configuration if configuration is not None else plain()
@@ -128,7 +134,7 @@ class Story:
     async def __aenter__(self) -> "Story":
         self.store = open_store(self._store_url, clock=self.clock, inline=True)
         self.settings = SettingsMemory()
-        self.channels = {name: RecordingChannel(name, self) for name in ("email", "slack", "webhook", *self._keepers)}
+        self.channels = {name: RecordingChannel(name, self) for name in (*self._channels, *self._keepers)}
         self.ids = CountingIds()
         await self.configure(self._configuration)
         await self.boot()
@@ -155,11 +161,12 @@ class Story:
             clock=self.clock,
             settings=self.settings,
             ids=self.ids,
-            render=renderer("https://incidents.example.com"),
+            render=renderer(PUBLIC_URL, self.tokens),
             numbers=numbers,
             jitter=random.Random(7).random,
             alert_keepers=self._keepers,
         )
+        self.answers = Answers(self.store, self.house.context, self.settings.tenants, self.tokens, self.house.committed)
         await self.house.recall()
         waiting.recall(self.house)
         await self.house.warm()

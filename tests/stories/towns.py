@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.stories.app import ROUTE, TEAM
 
+NUMBERS = {name: f"+346001234{index:02d}" for index, name in enumerate(("ana", "bo", "lead", "boss", "last"))}
 Documents = dict[str, list[dict[str, Any]]]
 
 
@@ -14,6 +15,8 @@ def contact(name: str, channel: str) -> str:
         "email": f"{name}@example.com",
         "slack": f"https://hooks.slack.com/services/T0/B0/{name}",
         "webhook": f"https://pages.example.com/{name}",
+        "sms": NUMBERS.get(name, ""),
+        "phone": NUMBERS.get(name, ""),
     }[channel]
 
 

@@ -35,6 +35,8 @@ from llm_incident_manager.engine.links import Links
 from llm_incident_manager.engine.live import LiveChanges
 from llm_incident_manager.engine.memory import Identity
 from llm_incident_manager.engine.open_by_hand import OpenByHand
+from llm_incident_manager.engine.page_answers import Answers
+from llm_incident_manager.engine.page_tokens import PageTokens
 from llm_incident_manager.engine.pages import Pages
 from llm_incident_manager.engine.query import Query
 from llm_incident_manager.engine.report import Report
@@ -48,7 +50,14 @@ class Apis:
     """What the APIs serve from, and what the loops of housekeeping need of it."""
 
     def __init__(
-        self, house: House, config: ServerConfig, file: FileSettings, loops: Loops, url: str, reload: Reload
+        self,
+        house: House,
+        config: ServerConfig,
+        file: FileSettings,
+        loops: Loops,
+        url: str,
+        reload: Reload,
+        tokens: PageTokens,
     ) -> None:
         self.version = __version__
         self.stopping = asyncio.Event()
@@ -61,6 +70,7 @@ class Apis:
         store, clock = house.store, house.clock
         self.identify = Identify(store, clock, bootstrap, people=house.settings.of)
         self.links = Links(store, people=house.settings.of)
+        self.answers = Answers(store, house.context, house.settings.tenants, tokens, house.committed)
         self.checkpoints = Checkpoints(store, _private_key(config))
         self.audit = Audit(store, trusted=(self.checkpoints.public_key,))
         self.query = Query(store, house.context, house.untriaged, clock)
@@ -159,10 +169,16 @@ class Apis:
 
 
 async def build_apis(
-    house: House, config: ServerConfig, file: FileSettings, loops: Loops, url: str, reload: Reload
+    house: House,
+    config: ServerConfig,
+    file: FileSettings,
+    loops: Loops,
+    url: str,
+    reload: Reload,
+    tokens: PageTokens,
 ) -> Apis:
-    """Return the APIs with every key in memory."""
-    apis = Apis(house, config, file, loops, url, reload)
+    """Return the APIs with every key in memory; ``tokens`` are those that pages were written with."""
+    apis = Apis(house, config, file, loops, url, reload, tokens)
     await apis.identify.refresh()
     return apis
 
@@ -178,6 +194,7 @@ def asgi_app(apis: Apis, house: House) -> "Front":
         links=apis.links,
         settings=house.settings.of,
         listen=house.bus.listen,
+        answers=apis.answers,
     )
     secret = kept_or_new(apis.config.data_dir / "session.key")
     app.router.routes.extend(dashboard_routes(port, DashboardSettings(secret=secret, public_url=apis.url)))

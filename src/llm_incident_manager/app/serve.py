@@ -30,7 +30,7 @@ from llm_incident_manager.app.http_server import HttpServer, bind
 from llm_incident_manager.app.interpreter import settle
 from llm_incident_manager.app.logs import configure_logs
 from llm_incident_manager.app.modes import Loops
-from llm_incident_manager.app.secrets_on_disk import keep
+from llm_incident_manager.app.secrets_on_disk import keep, kept_or_new
 from llm_incident_manager.app.waiting_records import WaitingRecords
 from llm_incident_manager.bus.registry import open_bus
 from llm_incident_manager.channels.outgoing import OutgoingGuard
@@ -40,6 +40,7 @@ from llm_incident_manager.domain.events.event import Event
 from llm_incident_manager.engine.documents.apply import Difference
 from llm_incident_manager.engine.keys import make_first_key
 from llm_incident_manager.engine.messages.render import renderer
+from llm_incident_manager.engine.page_tokens import PageTokens
 from llm_incident_manager.engine.settings import SettingsMemory
 from llm_incident_manager.engine.tenants import Tenants
 from llm_incident_manager.enrichers.registry import enricher_specs
@@ -132,6 +133,7 @@ class Server:
         windows = self._shared_windows()
         bus = open_bus(config.bus_url.reveal())
         self._stack.push_async_callback(bus.close)
+        tokens = PageTokens(kept_or_new(config.data_dir / "pages.key"))
         self.house = House(
             store=store,
             journal=journal,
@@ -139,7 +141,7 @@ class Server:
             bus=bus,
             clock=self.clock,
             settings=SettingsMemory(read.server),
-            render=renderer(self.url),
+            render=renderer(self.url, tokens),
             numbers=numbers,
             ids=IdSource(),
             enrich=_enrichment(),
@@ -152,7 +154,7 @@ class Server:
         await self._first_key()
         self.loops = Loops(self.house)
         self.house.after_commit = self.loops.poke
-        self.apis: Apis = await build_apis(self.house, config, self.file, self.loops, self.url, self.reload)
+        self.apis: Apis = await build_apis(self.house, config, self.file, self.loops, self.url, self.reload, tokens)
         self.grpc: GrpcDoor = open_grpc(self.house, self.apis, config)
         self._stack.push_async_callback(self.grpc.stop)
         await self._drain()

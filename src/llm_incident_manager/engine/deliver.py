@@ -34,6 +34,7 @@ from llm_incident_manager.engine.notify import (
     ladder_has_moved,
     may_keep_alert,
 )
+from llm_incident_manager.engine.page_reports import is_known_to_have_failed
 from llm_incident_manager.engine.ports import Store, Transaction
 from llm_incident_manager.engine.telemetry import Telemetry
 from llm_incident_manager.errors import Conflict, NotFound, Unavailable
@@ -212,6 +213,8 @@ def settle(tx: Transaction, notification_id: str, outcome: Outcome, context: Con
     overtaken = not row.state.is_pending
     changes: list[Change] = []
     match outcome:
+        case Delivered(receipt=receipt) if is_known_to_have_failed(row, receipt):
+            return
         case Delivered(receipt=receipt):
             row = msgspec.structs.replace(
                 row, state=DeliveryState.DELIVERED, attempts=row.attempts + 1, delivered_at=tx.now, receipt=receipt,

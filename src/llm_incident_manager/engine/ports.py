@@ -13,6 +13,7 @@ from llm_incident_manager.engine.alert_rows import Alert, AlertStore
 from llm_incident_manager.engine.dead_letter_store import DeadLetterStore
 from llm_incident_manager.engine.fingerprint_notes import FingerprintNoteStore, Overtaking
 from llm_incident_manager.engine.heartbeat_store import HeartbeatStore
+from llm_incident_manager.engine.notification_store import NotificationStore
 from llm_incident_manager.engine.rows import (
     ApiKey,
     ConfigurationItem,
@@ -140,37 +141,6 @@ class TimerStore(Protocol):
 
     def delete(self, timer: Timer) -> None:
         """Remove one if it is still the same (kind, level, cycle)."""
-        ...
-
-
-class NotificationStore(Protocol):
-    """The page ledger, which is also the delivery queue."""
-
-    def add(self, notifications: Sequence[Notification]) -> None: ...
-
-    def get(self, notification_id: str) -> Notification:
-        """Raises NotFound."""
-        ...
-
-    def of_incident(self, incident_id: str) -> list[Notification]:
-        """Return all, oldest first."""
-        ...
-
-    def of_level(self, incident_id: str, *, cycle: int, step: int | None) -> list[Notification]:
-        """Return those planned for one step of one cycle."""
-        ...
-
-    def save(self, notification: Notification) -> None:
-        """Write state, attempts and times; ends the lease.
-
-        One that ended in between (an acknowledgment cancelled it) does not become pending again. Raises NotFound.
-        """
-        ...
-
-    def cancel(
-        self, incident_id: str, *, reason: str, keep: Sequence[str] = (), keep_reasons: Sequence[str] = ()
-    ) -> int:
-        """Cancel what is pending for the incident, except the types in ``keep`` and reasons; returns how many."""
         ...
 
 
@@ -314,6 +284,9 @@ class SystemTransaction(Protocol):
     def notification_backlog(self) -> dict[str, int]:
         """Return the number of pending notifications by channel."""
 
+    def stale_messages(self, *, limit: int) -> list[Notification]:
+        """Return messages that are kept up to date and show an older revision of their incident."""
+
     def take_outbox(self, *, limit: int) -> list[OutboxRow]: ...
 
     def delete_outbox(self, row_ids: Sequence[int]) -> None: ...
@@ -352,6 +325,10 @@ class SystemTransaction(Protocol):
         """Return (request digest, answer) kept for an ``Idempotency-Key``."""
 
     def remember_answer(self, tenant: str, key: str, digest: bytes, answer: bytes) -> None: ...
+
+    def spend(self, tenant: str, key: str, *, kept_until: datetime) -> bool:
+        """Remember that ``key`` was used; False if it was already."""
+        ...
 
     def prune(
         self,

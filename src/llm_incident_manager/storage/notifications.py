@@ -10,14 +10,14 @@ from sqlalchemy import BindParameter, Connection, RowMapping, and_, bindparam, f
 from llm_incident_manager.domain.notifications.notification import DeliveryState, Notification
 from llm_incident_manager.errors import NotFound
 from llm_incident_manager.storage.instants import instant, micros
-from llm_incident_manager.storage.schema import NOTIFICATIONS
+from llm_incident_manager.storage.schema import INCIDENTS, NOTIFICATIONS
 from llm_incident_manager.storage.statements import insert
 
 _N = NOTIFICATIONS.c
 _TENANT: BindParameter[Any] = bindparam("of_tenant")
 _OF_ID = and_(_N.tenant == _TENANT, _N.id == bindparam("of_id"))
 _OF_INCIDENT = and_(_N.tenant == _TENANT, _N.incident_id == bindparam("of_incident"))
-_INSTANTS = ("planned_at", "next_attempt_at", "delivered_at")
+_INSTANTS = ("planned_at", "next_attempt_at", "delivered_at", "reached_at", "answered_at")
 _COLUMNS = tuple(_N[each] for each in Notification.__struct_fields__)
 _INSERT = insert(NOTIFICATIONS)
 _GET = select(*_COLUMNS).where(_OF_ID)
@@ -27,6 +27,30 @@ _BY_INCIDENT = select(*_COLUMNS).where(_OF_INCIDENT).order_by(_N.planned_at, _N.
 _BY_LEVEL = _BY_INCIDENT.where(_N.cycle == bindparam("of_cycle"), _N.step.is_not_distinct_from(bindparam("of_step")))
 # A page's new state. One that was cancelled while it was being sent stays ended, unless it came to an end of its own.
 _SAVED = ("state", "attempts", "delivered_at", "next_attempt_at", "last_error", "receipt", "first_round_over")
+# What is learnt of a page after it left; whoever saves its state at the same time does not undo it.
+_NOTED = ("reached_at", "answered_at", "answer", "shown_revision")
+_NOTE = update(NOTIFICATIONS).where(_OF_ID).values({each: bindparam(each) for each in _NOTED})
+# What somebody was sent on one channel, newest first.
+_SENT_TO = (
+    select(*_COLUMNS)
+    .where(
+        _N.tenant == _TENANT,
+        _N.planned_at >= bindparam("since"),
+        _N.recipient == bindparam("of_recipient"),
+        _N.channel == bindparam("of_channel"),
+        _N.state == DeliveryState.DELIVERED.value,
+    )
+    .order_by(_N.planned_at.desc(), _N.id.desc())
+    .limit(bindparam("most"))
+)
+# Messages that are kept up to date and show an older revision of their incident.
+_STALE = (
+    select(*_COLUMNS)
+    .join(INCIDENTS, and_(INCIDENTS.c.tenant == _N.tenant, INCIDENTS.c.id == _N.incident_id))
+    .where(_N.shown_revision.is_not(None), INCIDENTS.c.revision > _N.shown_revision)
+    .order_by(_N.severity, _N.planned_at, _N.id)
+    .limit(bindparam("most"))
+)
 _SAVE = (
     update(NOTIFICATIONS)
     .where(_OF_ID, or_(_N.is_pending, bindparam("ends")))
@@ -103,6 +127,16 @@ class SqlNotifications:
         if self._connection.execute(_SAVE, wanted).rowcount == 0:
             self.get(notification.id)
 
+    def note(self, notification: Notification) -> None:
+        row = self._row(notification)
+        wanted = {name: row[name] for name in _NOTED}
+        self._connection.execute(_NOTE, wanted | {"of_tenant": self._tenant, "of_id": notification.id})
+
+    def sent_to(self, recipient: str, channel: str, *, since: datetime, limit: int) -> list[Notification]:
+        wanted = {"of_recipient": recipient, "of_channel": channel, "since": micros(since), "most": limit}
+        rows = self._connection.execute(_SENT_TO, wanted | {"of_tenant": self._tenant})
+        return [_notification(row) for row in rows.mappings()]
+
     def cancel(
         self, incident_id: str, *, reason: str, keep: Sequence[str] = (), keep_reasons: Sequence[str] = ()
     ) -> int:
@@ -129,6 +163,11 @@ def claim_due(
     wanted = {"now": micros(now), "until": micros(until), "most": limit, "busy": list(busy_channels)}
     claimed = map(_notification, connection.execute(_CLAIM, wanted).mappings())
     return sorted(claimed, key=lambda each: (each.severity, each.planned_at, each.id))
+
+
+def stale(connection: Connection, limit: int) -> list[Notification]:
+    """Return messages of all tenants that are kept up to date and no longer are, worst first."""
+    return [_notification(row) for row in connection.execute(_STALE, {"most": limit}).mappings()]
 
 
 def next_at(connection: Connection) -> datetime | None:

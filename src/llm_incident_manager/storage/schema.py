@@ -5,6 +5,8 @@ Tables of narrow rows are clustered on SQLite (``WITHOUT ROWID``); those that ho
 long rows of clustered tables to overflow pages.
 """
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Column, Float, Index, Table, text
 
 from llm_incident_manager.storage.columns import SCHEMA as SCHEMA
@@ -243,19 +245,19 @@ NOTIFICATIONS = Table(
     _name("receipt", null=True),
     _flag("first_round_over"),
     _instant("lease_until", null=True),
+    *(_instant(each, null=True) for each in ("reached_at", "answered_at")),
+    _name("answer", null=True),
+    _number("shown_revision", null=True),
 )
 _PENDING_POSTGRES, _PENDING_SQLITE = text("is_pending"), text("is_pending = 1")
-Index(
-    "ix_notifications_queue",
-    NOTIFICATIONS.c.severity,
-    NOTIFICATIONS.c.planned_at,
-    NOTIFICATIONS.c.id,
-    sqlite_where=_PENDING_SQLITE,
-    postgresql_where=_PENDING_POSTGRES,
-)
-Index("ix_notifications_due", NOTIFICATIONS.c.due_at, sqlite_where=_PENDING_SQLITE, postgresql_where=_PENDING_POSTGRES)
-Index("ix_notifications_incident", NOTIFICATIONS.c.tenant, NOTIFICATIONS.c.incident_id, NOTIFICATIONS.c.planned_at)
-Index("ix_notifications_planned", NOTIFICATIONS.c.planned_at)
+_N = NOTIFICATIONS.c
+_WAITING: dict[str, Any] = {"sqlite_where": _PENDING_SQLITE, "postgresql_where": _PENDING_POSTGRES}
+_SHOWN = _N.shown_revision.is_not(None)
+Index("ix_notifications_queue", _N.severity, _N.planned_at, _N.id, **_WAITING)
+Index("ix_notifications_due", _N.due_at, **_WAITING)
+Index("ix_notifications_incident", _N.tenant, _N.incident_id, _N.planned_at)
+Index("ix_notifications_planned", _N.planned_at)
+Index("ix_notifications_shown", _N.tenant, _N.incident_id, sqlite_where=_SHOWN, postgresql_where=_SHOWN)
 
 OUTBOX = Table(
     "outbox",

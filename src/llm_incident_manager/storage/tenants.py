@@ -25,6 +25,7 @@ _ANSWER = select(ANSWERS.c.digest, ANSWERS.c.answer).where(
 )
 # The first answer stands.
 _REMEMBER = insert(ANSWERS).on_conflict_do_nothing()
+_SPEND = _REMEMBER.returning(ANSWERS.c.key)
 _INSERT_CHECKPOINT = insert(CHECKPOINTS)
 _FOR_EVER = 2**62
 _CHECKPOINTS = (
@@ -98,6 +99,12 @@ def remember_answer(connection: Connection, now: datetime, tenant: str, key: str
     """Keep an answer; the first of a key stands."""
     row = {"tenant": tenant, "key": key, "at": micros(now), "digest": digest, "answer": answer}
     connection.execute(_REMEMBER, row)
+
+
+def spend(connection: Connection, tenant: str, key: str, kept_until: datetime) -> bool:
+    """Remember that ``key`` was used; False if it was already. It is forgotten like an answer given at that instant."""
+    row = {"tenant": tenant, "key": key, "at": micros(kept_until), "digest": b"", "answer": b""}
+    return connection.execute(_SPEND, row).one_or_none() is not None
 
 
 def add_checkpoint(connection: Connection, at: datetime, body: bytes, signature: bytes) -> None:

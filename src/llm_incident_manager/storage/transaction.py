@@ -94,6 +94,9 @@ class SqlSystemTransaction:
     def next_notification_at(self) -> datetime | None:
         return notifications.next_at(self._connection)
 
+    def stale_messages(self, *, limit: int) -> list[Notification]:
+        return notifications.stale(self._connection, limit)
+
     def notification_backlog(self) -> dict[str, int]:
         return notifications.backlog(self._connection)
 
@@ -138,6 +141,9 @@ class SqlSystemTransaction:
 
     def remember_answer(self, tenant: str, key: str, digest: bytes, answer: bytes) -> None:
         tenants.remember_answer(self._connection, self.now, tenant, key, digest, answer)
+
+    def spend(self, tenant: str, key: str, *, kept_until: datetime) -> bool:
+        return tenants.spend(self._connection, tenant, key, kept_until)
 
     def prune(
         self,

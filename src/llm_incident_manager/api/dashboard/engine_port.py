@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from llm_incident_manager.api.dashboard.port import Document, Session
+from llm_incident_manager.domain.incidents.changes import RequestFacts
 from llm_incident_manager.domain.incidents.decide import ResolutionGiven
 from llm_incident_manager.domain.incidents.incident import Incident
+from llm_incident_manager.domain.notifications.answers import Offer, Pressed, Said
 from llm_incident_manager.domain.people import Target
 from llm_incident_manager.domain.vocabulary import (
     Action,
@@ -24,6 +26,7 @@ from llm_incident_manager.domain.vocabulary import (
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.identify import Identify
 from llm_incident_manager.engine.links import Links
+from llm_incident_manager.engine.page_answers import Answers
 from llm_incident_manager.engine.ports import Store, Transaction
 from llm_incident_manager.engine.query import Query
 from llm_incident_manager.engine.relay import TOPIC
@@ -53,7 +56,9 @@ class EnginePort:
         links: Links,
         settings: Callable[[str], TenantSettings],
         listen: Listen,
+        answers: Answers,
     ) -> None:
+        self._answers = answers
         self._store = store
         self._query = query
         self._respond = respond
@@ -224,6 +229,14 @@ class EnginePort:
                     "status": incident.status.value,
                     "kind": "opened" if message.get("opened") else "changed",
                 }
+
+    async def look_at_page(self, token: str) -> Offer | None:
+        """Return what a page's link offers."""
+        return await self._answers.look(token)
+
+    async def press_page(self, pressed: Pressed, request: RequestFacts) -> Said:
+        """Do what a page's link offers."""
+        return await self._answers.hear(pressed, request)
 
     async def redeem_link(self, token: str) -> Document | None:
         """Consume a one-time link."""

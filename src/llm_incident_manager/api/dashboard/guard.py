@@ -136,11 +136,16 @@ class Guard:
         return response
 
     def _unexpected(self, request: Request) -> Response:
-        structlog.get_logger(__name__).exception("dashboard_page_failed", path=request.url.path)
+        structlog.get_logger(__name__).exception("dashboard_page_failed", path=_template(request))
         error = Unavailable("Something failed that nobody foresaw. It is in the log; nothing you sent was half done.")
         response = self.error_page(error, self.sessions.read(request))
         response.status_code = 500
         return response
+
+
+def _template(request: Request) -> str:
+    """Return the path as the routes write it: what stands in its place may be a token."""
+    return str(getattr(request.scope.get("route"), "path", request.url.path))
 
 
 def _forged() -> Forged:

@@ -6,6 +6,9 @@ from typing import Any, Protocol
 
 import msgspec
 
+from llm_incident_manager.domain.incidents.changes import RequestFacts
+from llm_incident_manager.domain.notifications.answers import Offer, Pressed, Said
+
 Document = dict[str, Any]
 """A JSON object with the names of the REST contract; instants are ISO 8601 strings or aware datetimes."""
 
@@ -118,6 +121,14 @@ class DashboardPort(Protocol):
 
         Under load several changes of one incident may be folded into one.
         """
+        ...
+
+    async def look_at_page(self, token: str) -> Offer | None:
+        """Return what the one-tap link of a page offers; None for one that was not made here. Changes nothing."""
+        ...
+
+    async def press_page(self, pressed: Pressed, request: RequestFacts) -> Said:
+        """Do what a page's link offers, in the name of whoever was paged; harmless when repeated."""
         ...
 
     async def redeem_link(self, token: str) -> Document | None:

@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from llm_incident_manager.api.dashboard.act_page import ActPage
 from llm_incident_manager.api.dashboard.guard import Endpoint, Guard
 from llm_incident_manager.api.dashboard.incident_list import IncidentList
 from llm_incident_manager.api.dashboard.incident_page import IncidentPage
@@ -20,6 +21,7 @@ def dashboard_routes(port: DashboardPort, settings: DashboardSettings) -> list[B
     static = StaticFiles()
     guard = Guard(port, settings, Renderer(settings, static))
     incidents, incident, sign_in, stream = IncidentList(guard), IncidentPage(guard), SignIn(guard), Stream(guard)
+    act_page = ActPage(guard)
     return [
         Route("/", guard.open_to_all(_to_incidents), methods=["GET"]),
         Route("/incidents", guard.page(incidents.show), methods=["GET"]),
@@ -30,6 +32,8 @@ def dashboard_routes(port: DashboardPort, settings: DashboardSettings) -> list[B
         Route("/sign-in", guard.open_to_all(sign_in.explain), methods=["GET"]),
         Route("/sign-in/{token}", guard.open_to_all(sign_in.offer), methods=["GET"]),
         Route("/sign-in/{token}", guard.open_to_all(sign_in.enter), methods=["POST"]),
+        Route("/a/{token}", guard.open_to_all(act_page.offer), methods=["GET"]),
+        Route("/a/{token}", guard.open_to_all(act_page.act), methods=["POST"]),
         Route("/sign-out", guard.post(sign_in.leave), methods=["POST"]),
         Route("/stream", guard.open_to_all(stream.show), methods=["GET"]),
         Route("/favicon.ico", guard.open_to_all(_to_the_mark(static)), methods=["GET"]),

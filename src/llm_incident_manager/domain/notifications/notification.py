@@ -30,6 +30,11 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     ``contact`` is the index among the recipient's contacts of that channel; ``stage`` 0 is the level's own channels,
     1 the recipient's other contacts, 2 and up the target's fallbacks. ``planned_at`` is when it was due. ``note`` is
     what the person who paged by hand wants to say.
+
+    ``delivered_at`` is when the provider accepted it; ``reached_at`` when the provider said that it arrived (a text on
+    the phone, a call that was picked up), where it says so; ``answered_at`` when somebody acted from it, and ``answer``
+    what they did (``take``, ``resolve``). ``shown_revision`` is the incident's revision that a message shows which is
+    kept up to date in its place; None for all others.
     """
 
     id: str
@@ -56,3 +61,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     last_error: str | None = None
     receipt: str | None = None
     first_round_over: bool = False
+    reached_at: datetime | None = None
+    answered_at: datetime | None = None
+    answer: str | None = None
+    shown_revision: int | None = None

@@ -13,6 +13,7 @@ from llm_incident_manager.engine.messages.telling import Fact, Telling
 from llm_incident_manager.engine.messages.words import plain
 from llm_incident_manager.engine.views.incident import incident_document
 
+TAKE_LINK = "take_link"
 _HEADER, _FIELD, _SECTION, _FIELDS = 150, 2000, 2900, 10
 """Slack's own limits (Block Kit reference), the section's with room for escaping."""
 _COLOURS = {"P0": "#b3261e", "P1": "#c4501b", "P2": "#8a6d00", "P3": "#1f5fa8", "P4": "#5b6470"}
@@ -25,6 +26,8 @@ def text_page(told: Telling) -> str:
     if told.late:
         lines.append(told.late)
     lines += [f"{fact.label}: {fact.value}" for fact in told.facts]
+    if told.act_link:
+        lines.append(f"Take it: {told.act_link}")
     lines += [told.link, "", told.ending]
     if told.description:
         lines += ["", "The source says:", *(f"> {line}".rstrip() for line in told.description.splitlines())]
@@ -39,6 +42,8 @@ def html_page(told: Telling, severity: str) -> str:
         f'{escape(fact.label)}</th><td style="padding:2px 0">{escape(fact.value)}</td></tr>'
         for fact in told.facts
     )
+    taken = f'<a href="{escape(told.act_link)}" style="font-weight:bold">Take it</a> or ' if told.act_link else ""
+    opened = "open the incident" if taken else "Open the incident"
     described = ""
     if told.description:
         quoted = escape(told.description).replace("\n", "<br>\n")
@@ -47,7 +52,7 @@ def html_page(told: Telling, severity: str) -> str:
         '<!doctype html>\n<html lang="en"><body style="font-family:sans-serif;color:#1b1f24;max-width:640px">\n'
         f'<h2 style="border-left:6px solid {_COLOURS.get(severity, "#5b6470")};padding-left:10px">'
         f"{escape(told.heading)}</h2>\n{late}\n<table>{rows}</table>\n"
-        f'<p><a href="{escape(told.link)}" style="font-weight:bold">Open the incident</a>. {escape(told.ending)}</p>\n'
+        f'<p>{taken}<a href="{escape(told.link)}" style="font-weight:bold">{opened}</a>. {escape(told.ending)}</p>\n'
         f"{described}\n</body></html>\n"
     )
 
@@ -70,10 +75,26 @@ def slack_blocks(told: Telling, notification_id: str, incident_id: str) -> list[
             "url": told.link,
             "action_id": "open_incident",
         }
-        blocks.append({"type": "actions", "elements": [button]})
+        buttons = [button]
+        if told.act_link:
+            # Slack's incoming webhook can only link: the page behind it asks once more, so that nothing acts unseen.
+            take = {"type": "plain_text", "text": "Take it"}
+            buttons.insert(0, {"type": "button", "text": take, "url": told.act_link, "action_id": TAKE_LINK})
+        blocks.append({"type": "actions", "elements": buttons})
     facts = f"{mrkdwn(incident_id, 100)} · {mrkdwn(told.ending, 200)}"
     blocks.append({"type": "context", "block_id": notification_id, "elements": [{"type": "mrkdwn", "text": facts}]})
     return blocks
+
+
+def short_page(told: Telling, incident: Incident) -> str:
+    """Return one line for what has little room: severity and title, lateness, what it hits, since when, how often."""
+    title = told.heading.replace("[", "", 1).replace("]", ":", 1)
+    facts = {fact.label: fact.value for fact in told.facts}
+    since = facts.get("Since", "").partition(", ")[2].partition(" ago; ")
+    parts = [title, told.late, f"Hits {facts['Hits']}" if "Hits" in facts else ""]
+    parts.append(f"Since {since[0]}, {since[2].partition(',')[0]}" if since[2] else "")
+    parts.append(f"Lasted {facts['Lasted'].partition(',')[0]}" if "Lasted" in facts else "")
+    return ". ".join(part.rstrip(".") for part in parts if part) + f". {incident.id}"
 
 
 def mrkdwn(text: str, limit: int) -> str:

@@ -5,16 +5,24 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from llm_incident_manager.domain.incidents.incident import Incident
+from llm_incident_manager.domain.notifications.answers import reply_code
 from llm_incident_manager.domain.notifications.message import Message
 from llm_incident_manager.domain.notifications.notification import Notification
 from llm_incident_manager.domain.vocabulary import NotificationType
 from llm_incident_manager.engine.context import Context
 from llm_incident_manager.engine.deliver import Render
-from llm_incident_manager.engine.messages.layouts import html_page, slack_blocks, text_page, webhook_payload
+from llm_incident_manager.engine.messages.layouts import (
+    html_page,
+    short_page,
+    slack_blocks,
+    text_page,
+    webhook_payload,
+)
 from llm_incident_manager.engine.messages.telling import telling
 from llm_incident_manager.engine.messages.templated import templated, variables_of
 from llm_incident_manager.engine.messages.words import one_line
 from llm_incident_manager.engine.notify import ACKNOWLEDGED
+from llm_incident_manager.engine.page_tokens import PageTokens
 from llm_incident_manager.engine.route import subject_of
 from llm_incident_manager.engine.template_sandbox import TemplateFailed
 from llm_incident_manager.engine.templates import choose_template
@@ -24,14 +32,17 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def renderer(public_url: str) -> Render:
+def renderer(public_url: str, tokens: PageTokens | None = None) -> Render:
     """Return what writes pages; ``public_url`` is where people reach the dashboard, without a slash at the end.
+
+    With ``tokens`` a page can be acted from: without them it only leads to the dashboard.
 
     Writing never fails: a template that does is named in the log, and the default text goes out instead.
     """
 
     def render(notification: Notification, incident: Incident, context: Context, at: datetime) -> Message:
-        told = telling(notification, incident, context, at, public_url)
+        token = "" if tokens is None else tokens.of(notification.tenant, notification.id)
+        told = telling(notification, incident, context, at, public_url, token=token)
         message = Message(
             notification_id=notification.id,
             tenant=incident.tenant,
@@ -50,6 +61,11 @@ def renderer(public_url: str) -> Render:
             category=incident.category.value,
             opened_at=incident.created_at,
             attempt=notification.attempts,
+            short=short_page(told, incident),
+            token=token if notification.reason != "test" else "",
+            act_url=told.act_link,
+            reply_code=reply_code(incident.id) if told.act_link else "",
+            public_url=public_url.rstrip("/"),
         )
         template = choose_template(
             context.settings.templates,

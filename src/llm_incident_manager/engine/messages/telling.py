@@ -29,6 +29,7 @@ class Telling(msgspec.Struct, frozen=True, kw_only=True):
     """A page in parts. Texts are plain and bounded, not escaped; ``late_seconds`` is how late the page goes out.
 
     ``heading`` is ``[P1] title`` on one line, ``link`` leads to the incident, ``ending`` asks for what should be done.
+    ``act_link`` is the page's one-tap link; empty where there is nothing to act on.
     """
 
     heading: str
@@ -38,10 +39,19 @@ class Telling(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     ending: str
     link: str
+    act_link: str = ""
 
 
-def telling(notification: Notification, incident: Incident, context: Context, at: datetime, public_url: str) -> Telling:
-    """Return what the page says when it leaves at ``at``."""
+def telling(
+    notification: Notification,
+    incident: Incident,
+    context: Context,
+    at: datetime,
+    public_url: str,
+    *,
+    token: str = "",
+) -> Telling:
+    """Return what the page says when it leaves at ``at``; ``token`` is its secret word, where it has one."""
     late_seconds = _late_seconds(notification, incident, at)
     resolved = notification.type is NotificationType.RESOLVED
     facts = _ending_facts(incident, context) if resolved else _facts(notification, incident, context, at)
@@ -53,7 +63,15 @@ def telling(notification: Notification, incident: Incident, context: Context, at
         description=plain(incident.description, _LONGEST_DESCRIPTION),
         ending=_ending(notification, incident),
         link=incident_link(public_url, incident.id),
+        act_link=f"{public_url.rstrip('/')}/a/{token}" if token and _asks(notification, incident) else "",
     )
+
+
+def _asks(notification: Notification, incident: Incident) -> bool:
+    """Whether somebody should act on it."""
+    if notification.reason == ACKNOWLEDGED:
+        return False
+    return incident.is_open and notification.type not in (NotificationType.RESOLVED, NotificationType.CUSTOM)
 
 
 def incident_link(public_url: str, incident_id: str) -> str:

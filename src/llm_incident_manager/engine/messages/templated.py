@@ -61,7 +61,8 @@ def templated(message: Message, given: Mapping[str, Any], variables: Mapping[str
     if isinstance(text, str):
         listed = "".join(f"\n{name}: {url}" for name, url in links)
         # Without blocks or HTML of its own, the text is the page.
-        changes |= {"text": fill(text, variables) + listed, "html": None, "blocks": None}
+        filled = fill(text, variables)
+        changes |= {"text": filled + listed, "html": None, "blocks": None, "short": one_line(filled, 500)}
     if isinstance(html, str):
         listed = "".join(f'\n<p><a href="{escape(url)}">{escape(name)}</a></p>' for name, url in links)
         changes["html"] = fill_html(html, variables) + listed

@@ -29,6 +29,9 @@ def notification_document(row: Notification) -> dict[str, Any]:
         "next_attempt_at": iso_or_none(row.next_attempt_at),
         "delivered_at": iso_or_none(row.delivered_at),
         "receipt": row.receipt,
+        "reached_at": iso_or_none(row.reached_at),
+        "answered_at": iso_or_none(row.answered_at),
+        "answer": row.answer,
     }
 
 
@@ -46,7 +49,10 @@ def sentence_of(row: Notification) -> str:
             return f"{who} could not be told{way} after {tries}: {why}{again}"
         case DeliveryState.DELIVERED:
             at = f" at {iso(row.delivered_at)}" if row.delivered_at is not None else ""
-            return f"{who} was told{way}{at}" + (f", after {tries}" if row.attempts > 1 else "")
+            said = f"{who} was told{way}{at}" + (f", after {tries}" if row.attempts > 1 else "")
+            if row.answered_at is not None:
+                return f"{said}, and answered from it at {iso(row.answered_at)}"
+            return said + (f"; it arrived at {iso(row.reached_at)}" if row.reached_at is not None else "")
         case DeliveryState.FAILED:
             return f"{who} could not be told{way}, for good: {why}"
         case DeliveryState.SKIPPED:

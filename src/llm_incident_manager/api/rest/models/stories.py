@@ -139,6 +139,9 @@ class Notification(Answer):
     next_attempt_at: Instant | None
     delivered_at: Instant | None
     receipt: str | None = Field(description="The provider's own id.")
+    reached_at: Instant | None = Field(description="When the provider said that it arrived, where it says so.")
+    answered_at: Instant | None = Field(description="When somebody first acted from it.")
+    answer: str | None = Field(description="What they did last: `take` or `resolve`.")
 
 
 class Notifications(Listed):
