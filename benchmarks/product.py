@@ -128,6 +128,7 @@ def product(
     variables |= {
         "HTTP_PORT": "0",
         "GRPC_PORT": "0",
+        "OTLP_GRPC_PORT": "",
         "WS_PORT": "",
         "DATA_DIR": str(folder / "data"),
         "CONFIG_FILE": str(config),

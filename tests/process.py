@@ -21,6 +21,7 @@ START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 _START_LINE = re.compile(r"^LLM-Incident-Manager listens on (\S+)$", re.MULTILINE)
 _GRPC = re.compile(r"^\s+gRPC\s+(\S+:\d+)\n", re.MULTILINE)
+_OTLP = re.compile(r"^\s+OTLP logs\s+\S+, gRPC (\S+:\d+)\n", re.MULTILINE)
 _STREAMS = re.compile(r"^\s+Streams\s+(wss?://\S+)$", re.MULTILINE)
 _SIGN_IN = re.compile(r"^\s+Dashboard\s+(\S+/sign-in/\S+)", re.MULTILINE)
 
@@ -69,6 +70,7 @@ class ServerProcess:
             "DATA_DIR": str(self.data),
             "HTTP_PORT": "0",
             "GRPC_PORT": "0",
+            "OTLP_GRPC_PORT": "",
             "WS_PORT": "",
             "BOOTSTRAP_API_KEY": KEY,
             "PYTHONUNBUFFERED": "1",  # kill -9 must not take the last lines with it
@@ -174,6 +176,14 @@ class ServerProcess:
         """Where this life of it answers gRPC."""
         self.until("it says where", lambda: _GRPC.search(self.log) is not None)
         found = _GRPC.search(self.log)
+        assert found is not None, self.tail
+        return found[1]
+
+    @property
+    def otlp(self) -> str:
+        """Where this life of it takes OpenTelemetry's logs over gRPC; OTLP_GRPC_PORT must be set."""
+        self.until("it says where", lambda: _OTLP.search(self.log) is not None)
+        found = _OTLP.search(self.log)
         assert found is not None, self.tail
         return found[1]
 

@@ -13,8 +13,10 @@ from grpc_status import rpc_status
 
 from llm_incident_manager.api.grpc.generated import incident_pb2 as pb
 from llm_incident_manager.api.grpc.generated import incident_pb2_grpc as calls
+from llm_incident_manager.api.grpc.listener import Tls
 from llm_incident_manager.api.grpc.port import GrpcPort
-from llm_incident_manager.api.grpc.server import GrpcServer, Tls
+from llm_incident_manager.api.grpc.server import GrpcServer
+from llm_incident_manager.sources.receive import Receive
 from tests.api.app import PLATFORM_KEY, Api, a_document
 
 SECONDS = 20.0
@@ -118,6 +120,8 @@ async def answering(api: Api, *, tls: Tls | None = None, **instead: Any) -> Asyn
         readiness=api.port.readiness,
         listen=house.bus.listen,
         stopping=asyncio.Event(),
+        receive=Receive(house.intake, house.source_acts),
+        sources=lambda tenant: api.port.settings(tenant).sources,
     )
     port = msgspec.structs.replace(port, **instead)
     server = GrpcServer(port, tls=tls)

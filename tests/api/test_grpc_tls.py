@@ -9,7 +9,7 @@ import grpc.aio
 import pytest
 from cryptography import x509
 
-from llm_incident_manager.api.grpc.server import Tls
+from llm_incident_manager.api.grpc.listener import Tls
 from tests.api.app import PLATFORM_KEY, Api
 from tests.api.grpc_app import Client, Grpc, answering, refused
 from tests.authority import Authority

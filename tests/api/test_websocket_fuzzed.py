@@ -3,14 +3,11 @@
 import asyncio
 import base64
 import contextlib
-import gzip
-import json
 import os
 import random
 import struct
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import websockets
@@ -18,75 +15,15 @@ from websockets.asyncio.client import ClientConnection
 
 from tests.api.app import PLATFORM_KEY, a_document
 from tests.api.streaming import SECONDS, Doors, doors_of, heard, say
+from tests.hostile.stream_messages import Mutation
 
 pytestmark = [pytest.mark.requirement("ING-03"), pytest.mark.requirement("SEC-05")]
 BUDGET = float(os.environ.get("LIM_FUZZ_SECONDS", "20"))
 CODES = {1000, 1002, 1003, 1007, 1008, 1009}
-NASTY: list[Any] = [
-    None, True, -1, 1e308, 10**400, "", " ", "\x00", "\ud800", "é" * 300, "x" * 40_000, [], {}, [[]], {"a": {"b": []}},
-    "2026-99-99T00:00:00Z", "P0", "heartbeat", "subscribe", "<script>", "${jndi:ldap://x}", "' OR 1=1 --",
-]  # fmt: skip
 
 
 def seed() -> int:
     return int(os.environ.get("LIM_SEED", random.randrange(1 << 30)))
-
-
-class Mutation:
-    """Draws messages: some valid, most slightly or wholly wrong."""
-
-    def __init__(self, chance: random.Random, doors: Doors) -> None:
-        self._chance = chance
-        self._doors = doors
-
-    def message(self) -> str | bytes:
-        chance = self._chance
-        text = self._text()
-        match chance.randrange(8):
-            case 0:
-                data = bytearray(text.encode("utf-8", "surrogatepass"))
-                for _ in range(chance.randint(1, 8)):
-                    data[chance.randrange(len(data))] = chance.randrange(256)
-                return bytes(data)
-            case 1:
-                return gzip.compress(text.encode("utf-8", "surrogatepass"), 1, mtime=0)[: chance.choice([None, 20, -3])]
-            case 2:
-                return chance.randbytes(chance.randint(0, 200))
-            case 3:
-                return text[: chance.randrange(len(text))].encode("utf-8", "replace").decode("utf-8", "replace")
-            case _:
-                return text.encode("utf-8", "replace").decode()
-
-    def _text(self) -> str:
-        chance = self._chance
-        document: Any = a_document(self._doors.api.story)
-        for _ in range(chance.randint(0, 3)):
-            self._spoil(document)
-        match chance.randrange(8):
-            case 0:
-                document = [document] * chance.randint(0, 3)
-            case 1:
-                document = {"batch_id": chance.choice(NASTY), "events": [document], "count": chance.choice([1, 2, "x"])}
-            case 2:
-                document = chance.choice(NASTY)
-            case 3:
-                document = {"type": "subscribe", "filters": {chance.choice(["severity", "q", "x"]): self._nasty()}}
-            case 4:
-                document = {"type": "heartbeat"}
-        text = json.dumps(document)
-        if chance.random() < 0.05:
-            text = chance.choice("[{") * chance.randint(1, 5000) + text
-        return text
-
-    def _spoil(self, document: dict[str, Any]) -> None:
-        name = self._chance.choice([*document, "unknown", "metrics", "tags", "labels", "payload"])
-        if self._chance.random() < 0.3:
-            document.pop(name, None)
-        else:
-            document[name] = self._nasty()
-
-    def _nasty(self) -> Any:
-        return self._chance.choice(NASTY)
 
 
 async def test_every_message_is_answered(tmp_path: Path) -> None:
@@ -94,7 +31,7 @@ async def test_every_message_is_answered(tmp_path: Path) -> None:
     print(f"again: LIM_SEED={drawn}")
     messages = 0
     async with doors_of(tmp_path) as doors:
-        mutation = Mutation(random.Random(drawn), doors)
+        mutation = Mutation(random.Random(drawn), lambda: a_document(doors.api.story))
         until = time.monotonic() + BUDGET / 2
         while time.monotonic() < until:
             for path in ("/ws/events", "/ws/incidents"):

@@ -12,31 +12,34 @@ from cryptography import x509
 from llm_incident_manager.api.grpc.generated import incident_pb2 as pb
 from llm_incident_manager.api.grpc.generated import incident_pb2_grpc as calls
 from llm_incident_manager.app.config import read_environment
-from llm_incident_manager.app.grpc_door import INSTALL
+from llm_incident_manager.app.grpc_door import INSTALL, INSTALL_OTLP
 from tests.authority import Authority
 from tests.process import ServerProcess
 
-WITHOUT_GRPC = """
+WITHOUT = """
 import sys
-sys.modules["grpc"] = None  # as where the extra was not installed
+sys.modules["{package}"] = None  # as where the extra was not installed
 sys.argv = ["llm-incident-manager", "serve"]
 from llm_incident_manager.app.cli.main import main
 main()
 """
 
 
-def without_grpc(tmp_path: Path, **env: str) -> ServerProcess:
-    program = tmp_path / "without_grpc.py"
-    program.write_text(WITHOUT_GRPC, encoding="utf-8")
-    server = ServerProcess(tmp_path, env=env, before=[sys.executable, str(program)])
-    if "GRPC_PORT" not in env:
-        del server.env["GRPC_PORT"]
+def without(package: str, tmp_path: Path, **env: str | None) -> ServerProcess:
+    """Return a server on a Python that lacks a package; a variable that is ``None`` is not set at all."""
+    tmp_path.mkdir(exist_ok=True)
+    program = tmp_path / "without.py"
+    program.write_text(WITHOUT.format(package=package), encoding="utf-8")
+    named = {name: value for name, value in env.items() if value is not None}
+    server = ServerProcess(tmp_path, env=named, before=[sys.executable, str(program)])
+    for name in env.keys() - named.keys():
+        server.env.pop(name, None)
     return server
 
 
 @pytest.mark.requirement("ING-02")
 def test_without_the_extra_it_starts_and_says_what_to_install(tmp_path: Path) -> None:
-    with without_grpc(tmp_path) as server:
+    with without("grpc", tmp_path, GRPC_PORT=None, OTLP_GRPC_PORT=None) as server:
         assert server.get("/health").status == 200
         assert INSTALL in server.log
         assert "gRPC        off;" in server.log
@@ -44,7 +47,7 @@ def test_without_the_extra_it_starts_and_says_what_to_install(tmp_path: Path) ->
 
 
 def test_whoever_names_the_port_without_the_extra_is_told_what_to_install(tmp_path: Path) -> None:
-    server = without_grpc(tmp_path, GRPC_PORT="0").start(wait=False)
+    server = without("grpc", tmp_path, GRPC_PORT="0").start(wait=False)
     assert server.wait_ended() == 1
     assert f"GRPC_PORT: gRPC needs its extra: {INSTALL}" in server.log
 
@@ -112,3 +115,28 @@ def test_nothing_of_grpc_is_loaded_before_the_door_is_opened() -> None:
     look = "import sys, llm_incident_manager.app.serve; print('grpc' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True, timeout=60)
     assert found.stdout.strip() == "False"
+
+
+@pytest.mark.requirement("ING-02", "ING-12")
+def test_without_the_extra_of_otlp_the_rest_of_grpc_starts_and_says_what_to_install(tmp_path: Path) -> None:
+    with without("opentelemetry.proto", tmp_path, OTLP_GRPC_PORT=None) as server:
+        assert server.get("/health").status == 200
+        assert f"gRPC off; OTLP over gRPC needs its extra: {INSTALL_OTLP}" in server.log
+        assert server.grpc
+    server = without("opentelemetry.proto", tmp_path / "named", OTLP_GRPC_PORT="0").start(wait=False)
+    assert server.wait_ended() == 1
+    assert f"OTLP_GRPC_PORT: OTLP over gRPC needs its extra: {INSTALL_OTLP}" in server.log
+
+
+@pytest.mark.requirement("ING-02", "ING-12")
+def test_otlp_s_port_is_4317_may_be_left_out_and_is_an_error_where_it_was_named_and_is_taken(tmp_path: Path) -> None:
+    assert (read_environment({}).otlp_grpc_port, read_environment({}).otlp_wanted) == (4317, False)
+    assert read_environment({"OTLP_GRPC_PORT": ""}).otlp_grpc_port is None
+    assert read_environment({"OTLP_GRPC_PORT": "4317"}).otlp_wanted
+    with ServerProcess(tmp_path / "off") as server:  # whose OTLP_GRPC_PORT is blank
+        assert "gRPC off; OTLP_GRPC_PORT is set to nothing" in server.log
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        server = ServerProcess(tmp_path / "named", env={"OTLP_GRPC_PORT": str(port)}).start(wait=False)
+        assert server.wait_ended() == 1
+        assert f"cannot listen on 127.0.0.1:{port}; set OTLP_GRPC_PORT to another port" in server.log

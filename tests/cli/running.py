@@ -82,6 +82,7 @@ def running_server(folder: Path) -> Iterator[Running]:
             "CONFIG_FILE": str(file),
             "HTTP_PORT": "0",
             "GRPC_PORT": "0",
+            "OTLP_GRPC_PORT": "",
             "WS_PORT": "",
             "BOOTSTRAP_API_KEY": KEY,
         }

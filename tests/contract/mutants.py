@@ -20,10 +20,10 @@ def mutants(body: bytes, chance: random.Random) -> Iterator[bytes]:
         try:
             document = json.loads(body)
         except ValueError:
-            yield _bytes_changed(body, chance)
+            yield bytes_changed(body, chance)
             continue
         if chance.random() < 0.1:
-            yield _bytes_changed(body, chance)
+            yield bytes_changed(body, chance)
             continue
         for _ in range(chance.choice((1, 1, 1, 2, 5))):
             document = _changed(document, chance)
@@ -64,7 +64,8 @@ def _places(document: Any) -> Iterator[tuple[Any, Any]]:
             yield from _places(value)
 
 
-def _bytes_changed(body: bytes, chance: random.Random) -> bytes:
+def bytes_changed(body: bytes, chance: random.Random) -> bytes:
+    """Return the bytes with some of them replaced, taken out or put in."""
     changed = bytearray(body)
     for _ in range(chance.randint(1, 8)):
         if not changed:

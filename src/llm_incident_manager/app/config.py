@@ -50,8 +50,9 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the process must know before it opens anything; ``repr`` shows no secret.
 
     ``buffer_size`` counts events of one batch in memory; ``buffer_bytes`` bounds the journal, ``None`` leaves it to the
-    config file. A port of 0 picks a free one; ``grpc_wanted`` and ``ws_port_chosen`` say that it was named, so that it
-    must be had; ``ws_port`` is ``None`` where HTTP's is enough. ``notes`` say what is set without effect.
+    config file. A port of 0 picks a free one; ``grpc_wanted``, ``otlp_wanted`` and ``ws_port_chosen`` say that it was
+    named, so that it must be had; ``ws_port`` is ``None`` where HTTP's is enough, ``otlp_grpc_port`` where OTLP's is.
+    ``notes`` say what is set without effect.
     """
 
     mode: Mode
@@ -85,6 +86,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     fast_intake: bool | None = None
     """``None``: on with a version of uvicorn that the short cut is proven with."""
     grpc_wanted: bool = False
+    otlp_grpc_port: int | None = None
+    otlp_wanted: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -137,6 +140,8 @@ def read_environment(environment: Mapping[str, str], flags: Mapping[str, str | N
         log_level=_log_level(read),
         fast_intake=read.flag("FAST_INTAKE", False) if read.text("FAST_INTAKE") not in (None, "auto") else None,
         grpc_wanted=read.text("GRPC_PORT") is not None,
+        otlp_grpc_port=None if read.is_blank("OTLP_GRPC_PORT") else read.whole("OTLP_GRPC_PORT", 4317, *_PORTS),
+        otlp_wanted=read.text("OTLP_GRPC_PORT") is not None,
         notes=tuple(read.notes),
     )
     for given, other in (("TLS_CERT_FILE", "TLS_KEY_FILE"), ("TLS_KEY_FILE", "TLS_CERT_FILE")):

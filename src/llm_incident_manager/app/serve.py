@@ -323,7 +323,8 @@ def _announce(server: Server) -> None:
         f"  API key     {key}\n"
         f"  Streams     {server.websocket_url}\n"
         f"  API docs    {server.url}/api/docs\n"
-        f"  gRPC        {server.grpc.said}\n{line}"
+        f"  gRPC        {server.grpc.said}\n"
+        f"  OTLP logs   {server.url}/v1/logs, gRPC {server.grpc.otlp_said}\n{line}"
     )
 
 

@@ -1,4 +1,4 @@
-"""OpenTelemetry logs over HTTP (``POST /v1/logs``), protobuf or JSON: what a rule names becomes an event.
+"""OpenTelemetry logs over HTTP (``POST /v1/logs``), protobuf or JSON, and gRPC: what a rule names becomes an event.
 
 Shapes: opentelemetry.io, "OTLP 1.x", "Logs Data Model", "Semantic conventions for generative AI". Prompts and
 completions are not kept.
@@ -219,20 +219,21 @@ def _kind(headers: Mapping[str, str]) -> str:
 
 SPEC = SourceSpec(
     name="otlp",
-    title="OpenTelemetry logs (OTLP over HTTP)",
+    title="OpenTelemetry logs (OTLP over HTTP and gRPC)",
     description=(
         "Log records of any OpenTelemetry SDK or Collector; those that a rule names become events, ERROR and worse "
         "where none is set. Service, model, tool and error type make the incident; prompts are not kept. Protobuf "
-        "needs `pip install 'llm-incident-manager[otel]'`, JSON nothing."
+        "needs `pip install 'llm-incident-manager[otel]'`, JSON nothing. [gRPC](grpc.md#opentelemetry-logs) "
+        "(`LogsService/Export`, port 4317) has the same rules and answers."
     ),
-    setup="""export OTEL_EXPORTER_OTLP_LOGS_ENDPOINT={url}/v1/logs
+    setup="""# The application's or the Collector's environment. gRPC: the server's name, port 4317, and PROTOCOL=grpc
+export OTEL_EXPORTER_OTLP_LOGS_ENDPOINT={url}/v1/logs OTEL_EXPORTER_OTLP_LOGS_PROTOCOL=http/protobuf
 export OTEL_EXPORTER_OTLP_LOGS_HEADERS="authorization=Bearer%20{key}"
-# here, if ERROR and worse is not what you want; a record becomes an event where one rule holds
+# Here, if ERROR and worse is not what you want; a record becomes an event where one rule holds:
 sources:
   otlp:
     quiet_seconds: 3600                  # logs never say that it is over
     log_rules:
-      - min_severity: 21                 # FATAL
       - {min_severity: 13, attributes: {gen_ai.request.model: "*"}}
       - {body: "*out of memory*"}""",
     read=read,

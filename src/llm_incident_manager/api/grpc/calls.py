@@ -13,6 +13,8 @@ from llm_incident_manager.engine.caller import Caller
 
 T = TypeVar("T")
 Answer = Callable[[bytes, Caller], Coroutine[Any, Any, bytes]]
+Knowing = Callable[[bytes, Caller, Context], Coroutine[Any, Any, bytes]]
+"""An answer that depends on the metadata, too."""
 Conversation = Callable[[AsyncIterator[bytes], Context], Awaitable[None]]
 _FAILED_HERE = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE})
 
@@ -49,10 +51,14 @@ class Border:
 
     def unary(self, method: str, answer: Answer) -> Callable[[bytes, Context], Awaitable[bytes]]:
         """Return the handler of a call with one request and one answer."""
+        return self.knowing(method, lambda raw, caller, _: answer(raw, caller))
+
+    def knowing(self, method: str, answer: Knowing) -> Callable[[bytes, Context], Awaitable[bytes]]:
+        """Return the handler of a call with one request and one answer that depends on the metadata as well."""
 
         async def handle(raw: bytes, context: Context) -> bytes:
             async def work() -> bytes:
-                return await answer(raw, identified(self._port, context))
+                return await answer(raw, identified(self._port, context), context)
 
             started = self._port.clock.monotonic()
             try:

@@ -8,6 +8,7 @@ import msgspec
 
 from llm_incident_manager.api.rest.port import NO_FACTS, Readiness
 from llm_incident_manager.clock import Clock
+from llm_incident_manager.domain.events.event import SourceSettings
 from llm_incident_manager.domain.incidents.changes import RequestFacts
 from llm_incident_manager.engine.accept import BatchReceipt, Receipt
 from llm_incident_manager.engine.caller import Caller
@@ -15,6 +16,7 @@ from llm_incident_manager.engine.ports import Store
 from llm_incident_manager.engine.query import Query
 from llm_incident_manager.engine.respond import Respond
 from llm_incident_manager.engine.telemetry import Telemetry
+from llm_incident_manager.sources.receive import Receive
 
 Listen = Callable[[str], AsyncIterator[Mapping[str, Any]]]
 
@@ -44,7 +46,11 @@ class IdentifyPort(Protocol):
 
 
 class GrpcPort(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the API serves from. ``listen`` yields live changes; ``stopping`` is set when the process ends."""
+    """Everything the API serves from.
+
+    ``listen`` yields live changes; ``stopping`` is set when the process ends. ``receive`` takes in what a source reads,
+    ``sources`` returns a tenant's settings of them. Bytes bound a message: one of ours, and one of OTLP's, unpacked.
+    """
 
     intake: IntakePort
     identify: IdentifyPort
@@ -56,5 +62,8 @@ class GrpcPort(msgspec.Struct, frozen=True, kw_only=True):
     readiness: Callable[[], Readiness]
     listen: Listen
     stopping: asyncio.Event
+    receive: Receive
+    sources: Callable[[str], Mapping[str, SourceSettings]]
     trusted_proxies: Callable[[], tuple[str, ...]] = tuple
     message_bytes: int = 1_048_576
+    logs_bytes: int = 8_388_608

@@ -62,6 +62,7 @@ async def _told(folder: Path, narrate: Narrate, pause_seconds: float, stay: bool
         "CONFIG_FILE": str(file),
         "HTTP_PORT": "0",
         "GRPC_PORT": "0",
+        "OTLP_GRPC_PORT": "",
         "WS_PORT": "",
         "BOOTSTRAP_API_KEY": key,
     }
