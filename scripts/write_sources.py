@@ -61,6 +61,13 @@ source that got no event for so long is resolved, and its notes say why. Without
 what counts is the time that the tool gives. The incident opens resolved, with the reason, and pages nobody; a trigger
 with a later time, or with none, opens anew ([why](decisions/0078-recoveries-that-overtake.md)).
 
+**Tried as written.** Tests copy every block below from this page and try it against a running server: commands are run,
+our settings are loaded, Alertmanager's and Prometheus' files are read by `amtool` and `promtool`, OpenTelemetry's SDK,
+LiteLLM's alerting and PagerDuty's command line run with these addresses, and every address takes what its sender sends.
+Only for its shape, its address and the payload could be checked what is typed into a web page or into the environment
+of a service that does not run here: Core bundle fan-out, Datadog, Grafana, Langfuse, LangSmith, LLM-Observatory,
+Sentry, Status page (Statuspage API v2).
+
 A tool without a signature of its own can use ours, `X-Incident-Signature: t=<unix>,v1=<hex HMAC-SHA256 of "t.body">`;
 `signature_header` names another header. What cannot be read is answered with what is wrong, and kept as a dead letter;
 `lim dead-letters replay` lets its source translate it again, with the settings that hold then.
