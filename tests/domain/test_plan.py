@@ -4,11 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from llm_incident_manager.domain.escalation.plan import choose_policy, is_active, plan_for
-from llm_incident_manager.domain.escalation.policy import ActiveHours, ActivePeriods, Level, Policy, PolicyTimers
+from llm_incident_manager.domain.escalation.plan import choose_policy, plan_for
+from llm_incident_manager.domain.escalation.policy import Level, Policy, PolicyTimers
 from llm_incident_manager.domain.incidents.ladder import StepKind
 from llm_incident_manager.domain.people import CatchAll, Target, Team
 from llm_incident_manager.domain.routing.conditions import Conditions, Subject
+from llm_incident_manager.domain.routing.periods import ActiveHours, ActivePeriods, is_active
 from llm_incident_manager.domain.vocabulary import Category, Severity, TargetType
 from tests.build import NOON
 
@@ -103,10 +104,10 @@ def test_active_hours_are_read_in_the_policys_zone(
 ) -> None:
     periods = ActivePeriods(timezone="Europe/Madrid", active_hours=ActiveHours(start=start, end=end), active_days=days)
     at = datetime.fromisoformat(instant).replace(tzinfo=UTC)
-    assert is_active(a_policy("p", schedule=periods), at) is active
+    assert is_active(periods, at) is active
 
 
 def test_days_alone_bound_a_policy_too() -> None:
-    sundays = a_policy("p", schedule=ActivePeriods(active_days=(0,)))
+    sundays = ActivePeriods(active_days=(0,))
     assert is_active(sundays, datetime(2026, 11, 1, tzinfo=UTC))
     assert not is_active(sundays, datetime(2026, 11, 2, tzinfo=UTC))

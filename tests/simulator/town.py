@@ -44,7 +44,10 @@ DOCUMENTS: dict[str, list[dict[str, Any]]] = {
     ],
     "catch_all": [{"targets": [_target("boss")]}],
     "routes": [
-        {"name": "costs", "priority": 5, "conditions": {"category": ["cost"]}, "assign": {"team": "models"}},
+        {
+            "name": "costs", "priority": 5, "conditions": {"category": ["cost"]},
+            "assign": {"strategy": "load_balanced", "users": ["ana", "bo"], "team": "models"},
+        },
         {"name": "security", "priority": 9, "conditions": {"category": ["security"]}, "policy": "rounds"},
         {"name": "everything", "priority": 0, "conditions": {}, "assign": {"team": "platform"}},
     ],

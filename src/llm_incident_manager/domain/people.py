@@ -33,7 +33,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """A person. Contacts are told in the order written; ``time_zone`` is an IANA name."""
+    """A person. Contacts are told in the order written; ``time_zone`` is an IANA name.
+
+    ``skills`` are words that routes ask for (``vector-db``, ``prompts``).
+    """
 
     id: str
     name: str
@@ -41,6 +44,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     contacts: tuple[Contact, ...] = ()
     role: str = "responder"
     enabled: bool = True
+    skills: tuple[str, ...] = ()
 
 
 class Team(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ from llm_incident_manager.domain.incidents.incident import Actor, Incident
 from llm_incident_manager.domain.notifications.notification import DeliveryState
 from llm_incident_manager.domain.vocabulary import Action, ActorType, NotificationType
 from llm_incident_manager.engine.context import Context
+from llm_incident_manager.engine.loads import Loads
 from llm_incident_manager.engine.notify import ACKNOWLEDGED, is_mutable, notifications_of
 from llm_incident_manager.engine.ports import Transaction
 from llm_incident_manager.engine.reactions import Moment, follow_ups
@@ -37,11 +38,17 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     change_set: ChangeSet
 
 
-def prepare_opening(changes: Sequence[Change], *, by: Actor, at: datetime, context: Context) -> Opened:
-    """Return a new incident with its route, first timer and planned pages; nothing is written yet."""
-    moment = Moment(at=at, by=by, context=context, told=lambda _: ())
+def prepare_opening(changes: Sequence[Change], *, by: Actor, at: datetime, context: Context, loads: Loads) -> Opened:
+    """Return a new incident with its route, first timer and planned pages; nothing is written yet.
+
+    What it gives somebody to do is counted in ``loads``.
+    """
+    moment = Moment(at=at, by=by, context=context, told=lambda _: (), loads=loads)
     change_set = ChangeSet(at=at, by=by, changes=tuple(follow_ups(None, changes, moment)))
-    return Opened(incident=evolve(None, change_set), change_set=change_set)
+    incident = evolve(None, change_set)
+    loads.given(f"user:{incident.assigned_to}", at)
+    loads.given(f"team:{incident.assigned_team}", at)
+    return Opened(incident=incident, change_set=change_set)
 
 
 def write_openings(tx: Transaction, opened: Sequence[Opened]) -> dict[str, Incident]:
@@ -80,7 +87,7 @@ def commit(
     if not changes:
         return incident
     at = at or tx.now
-    moment = Moment(at=at, by=by, context=context, told=tx.notifications.of_incident)
+    moment = Moment(at=at, by=by, context=context, told=tx.notifications.of_incident, loads=Loads(tx))
     complete = follow_ups(incident, changes, moment)
     change_set = ChangeSet(at=at, by=by, changes=tuple(complete), request=request)
     after = evolve(incident, change_set)

@@ -13,6 +13,7 @@ from llm_incident_manager.domain.vocabulary import ActorType, Category, Severity
 from llm_incident_manager.engine.audit_note import note
 from llm_incident_manager.engine.commit import prepare_opening, write_openings
 from llm_incident_manager.engine.context import Contexts
+from llm_incident_manager.engine.loads import Loads
 from llm_incident_manager.engine.ports import Store, Transaction
 from llm_incident_manager.engine.rows import ApiKey
 from llm_incident_manager.engine.views.api_key import is_due
@@ -65,7 +66,9 @@ class KeyRotation:
 
         def work(tx: Transaction) -> Incident | None:
             opening = _opening(key, incident_id, mark, tx.now)
-            opened = prepare_opening([opening], by=WATCHMAN, at=tx.now, context=self._contexts(key.tenant))
+            opened = prepare_opening(
+                [opening], by=WATCHMAN, at=tx.now, context=self._contexts(key.tenant), loads=Loads(tx)
+            )
             return None if write_openings(tx, [opened]) else opened.incident
 
         await self._store.transact(key.tenant, work, background=True)

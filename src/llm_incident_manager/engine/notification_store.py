@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Protocol
 
 from llm_incident_manager.domain.notifications.notification import Notification
+from llm_incident_manager.engine.loads import KnowsPaged
 
 
-class NotificationStore(Protocol):
+class NotificationStore(KnowsPaged, Protocol):
     """The page ledger, which is also the delivery queue."""
 
     def add(self, notifications: Sequence[Notification]) -> None: ...

@@ -15,6 +15,7 @@ from llm_incident_manager.domain.vocabulary import Category, Environment, Scope,
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.commit import prepare_opening, write_openings
 from llm_incident_manager.engine.context import Contexts
+from llm_incident_manager.engine.loads import Loads
 from llm_incident_manager.engine.ports import Store, Transaction
 from llm_incident_manager.engine.settings import TenantSettings
 from llm_incident_manager.engine.telemetry import Telemetry
@@ -76,7 +77,7 @@ class OpenByHand:
             changes: list[Change] = [_opening(caller, given, incident_id, tx)]
             if given.assigned_to or given.assigned_team:
                 changes.append(Assigned(user=given.assigned_to, team=given.assigned_team))
-            opened = prepare_opening(changes, by=caller.actor, at=tx.now, context=context)
+            opened = prepare_opening(changes, by=caller.actor, at=tx.now, context=context, loads=Loads(tx))
             opened = msgspec.structs.replace(
                 opened, change_set=msgspec.structs.replace(opened.change_set, request=caller.request)
             )

@@ -13,6 +13,7 @@ from llm_incident_manager.engine.alert_rows import Alert, AlertStore
 from llm_incident_manager.engine.dead_letter_store import DeadLetterStore
 from llm_incident_manager.engine.fingerprint_notes import FingerprintNoteStore, Overtaking
 from llm_incident_manager.engine.heartbeat_store import HeartbeatStore
+from llm_incident_manager.engine.loads import CountsOpen
 from llm_incident_manager.engine.notification_store import NotificationStore
 from llm_incident_manager.engine.rows import (
     ApiKey,
@@ -35,7 +36,7 @@ Key = tuple[str, str]
 """(source, event id)"""
 
 
-class IncidentStore(Protocol):
+class IncidentStore(CountsOpen, Protocol):
     """Incidents and their changes: the change log is the truth, the row its projection, written together."""
 
     def get(self, incident_id: str) -> Incident:

@@ -8,6 +8,7 @@ from llm_incident_manager.domain.incidents.incident import Incident
 from llm_incident_manager.domain.vocabulary import Scope
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.context import Contexts
+from llm_incident_manager.engine.loads import Loads
 from llm_incident_manager.engine.ports import Store, Transaction
 from llm_incident_manager.engine.route_preview import routing_of
 from llm_incident_manager.engine.rows import IncidentFilter
@@ -123,7 +124,12 @@ class Query:
         Raises Invalid naming every bad field of the event.
         """
         caller.require(Scope.READ)
-        return routing_of(document, self._contexts(caller.tenant), tenant=caller.tenant, at=self._clock.now())
+        context, at = self._contexts(caller.tenant), self._clock.now()
+
+        def work(tx: Transaction) -> Document:
+            return routing_of(document, context, tenant=caller.tenant, at=at, loads=Loads(tx))
+
+        return await self._store.read(caller.tenant, work)
 
     async def _of(self, caller: Caller, incident_id: str, work: Callable[[Transaction, Incident], T]) -> T:
         caller.require(Scope.READ)

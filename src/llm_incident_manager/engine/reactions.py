@@ -38,6 +38,7 @@ from llm_incident_manager.domain.incidents.incident import Actor, Incident
 from llm_incident_manager.domain.incidents.ladder import Ladder, LadderState, Plan, Step, StepKind
 from llm_incident_manager.domain.notifications.notification import DeliveryState
 from llm_incident_manager.domain.notifications.planning import pages_for, reachable
+from llm_incident_manager.domain.routing.strategy import LoadsOf, no_loads
 from llm_incident_manager.domain.vocabulary import Action, NotificationType
 from llm_incident_manager.engine.context import Context, Told
 from llm_incident_manager.engine.kept_alerts import pass_on_taken
@@ -52,6 +53,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     by: Actor
     context: Context
     told: Told
+    loads: LoadsOf = no_loads
 
 
 BY_HAND = "escalated_by_hand"
@@ -107,7 +109,7 @@ def told_step(
 
 
 def _open_ladder(incident: Incident, opened: IncidentOpened, moment: Moment) -> list[Change]:
-    change = routed(incident, moment.context, at=moment.at)
+    change = routed(incident, moment.context, at=moment.at, loads=moment.loads)
     if opened.overtaken_by is not None:
         return [change]
     return [
@@ -118,10 +120,10 @@ def _open_ladder(incident: Incident, opened: IncidentOpened, moment: Moment) -> 
 
 def _restart_ladder(incident: Incident, change: SeverityChanged, moment: Moment) -> list[Change]:
     if not change.after.worse_than(change.before):
-        calmer = routed(incident, moment.context, at=incident.ladder.opened_at)
+        calmer = routed(incident, moment.context, at=incident.ladder.opened_at, loads=moment.loads)
         carried = carry_over(incident.ladder, incident.plan, calmer.plan, incident.status)
         return [calmer, LadderMoved(ladder=_held(incident, carried))]
-    anew = routed(incident, moment.context, at=moment.at)
+    anew = routed(incident, moment.context, at=moment.at, loads=moment.loads)
     cycle = incident.ladder.cycle + 1
     # Whoever snoozed it knew the lesser trouble: the worse one is climbed for at once.
     awake = [Snoozed(until=None)] if incident.snoozed_until is not None else []
@@ -199,7 +201,7 @@ def _go_on(incident: Incident, moment: Moment) -> list[Change]:
         return [LadderMoved(ladder=msgspec.structs.replace(ladder, state=LadderState.SNOOZED))]
     if ladder.index >= 0 or not plan.steps:
         return [LadderMoved(ladder=resume(ladder, plan, incident.status, at=moment.at))]
-    anew = routed(incident, moment.context, at=moment.at)
+    anew = routed(incident, moment.context, at=moment.at, loads=moment.loads)
     kind = NotificationType.INCIDENT_CREATED
     return [anew, *_first_step(incident, anew, moment, cycle=ladder.cycle, kind=kind, reason=SILENCE_ENDED)]
 

@@ -8,9 +8,10 @@ from llm_incident_manager.domain.events.normalise import accept_value
 from llm_incident_manager.domain.incidents.ladder import Step
 from llm_incident_manager.domain.notifications.planning import Reach, pages_for, reachable
 from llm_incident_manager.domain.routing.conditions import Subject
+from llm_incident_manager.domain.routing.strategy import LoadsOf, no_loads
 from llm_incident_manager.engine.context import Context
 from llm_incident_manager.engine.openings import classified
-from llm_incident_manager.engine.route import find_route
+from llm_incident_manager.engine.route import find_route, region_of
 from llm_incident_manager.engine.views.instants import iso
 
 _ASSUMED: dict[str, Any] = {
@@ -24,7 +25,9 @@ _ASSUMED: dict[str, Any] = {
 """What is assumed where the document does not say."""
 
 
-def routing_of(document: dict[str, Any], context: Context, *, tenant: str, at: datetime) -> dict[str, Any]:
+def routing_of(
+    document: dict[str, Any], context: Context, *, tenant: str, at: datetime, loads: LoadsOf = no_loads
+) -> dict[str, Any]:
     """Return route, policy, levels with their people and channels, and every route and policy looked at on the way.
 
     The document is an event (specification §5.1) in which everything may be left out; ``environment`` may stand on its
@@ -39,8 +42,11 @@ def routing_of(document: dict[str, Any], context: Context, *, tenant: str, at: d
         source=event.source,
         environment=event.environment,
         tags=event.tags,
+        resource_type=event.resource.type,
+        resource_id=event.resource.id,
+        region=region_of(event.tags, event.resource),
     )
-    routing = find_route(subject, context, at=at)
+    routing = find_route(subject, context, at=at, loads=loads)
     reach = Reach(directory=context.directory, channels=context.channels, severity=severity, at=at, new_id=lambda: "")
     levels: list[dict[str, Any]] = []
     after = 0.0

@@ -12,6 +12,7 @@ from llm_incident_manager.domain.incidents.incident import SYSTEM, Incident
 from llm_incident_manager.engine.commit import Opened, commit, prepare_opening, write_openings
 from llm_incident_manager.engine.context import Context
 from llm_incident_manager.engine.fingerprint_notes import FingerprintNote
+from llm_incident_manager.engine.loads import Loads
 from llm_incident_manager.engine.openings import classified, integration, joining, opening, recovering, starts_at
 from llm_incident_manager.engine.overtaken import noted, only_proposes, over_at_once, speaks_of, told_before
 from llm_incident_manager.engine.ports import Key, Transaction
@@ -60,6 +61,7 @@ class _Group(msgspec.Struct, kw_only=True):
 def triage_batch(tx: Transaction, items: Sequence[Item], context: Context, reserve: Reserve) -> Triaged:
     """Triage ``items`` of one tenant in order; harmless when repeated: identities that are known count nothing."""
     result = Triaged()
+    loads = Loads(tx)
     first: dict[Key, Item] = {}
     again = [item for item in items if first.setdefault(item.key, item) is not item]
     known: dict[Key, str | None] = {}
@@ -75,7 +77,7 @@ def triage_batch(tx: Transaction, items: Sequence[Item], context: Context, reser
             known |= tx.events.known(unsure)
             again += [item for item in waiting if item.key in known]
             waiting = [item for item in waiting if item.key not in known]
-        waiting = _wave(tx, waiting, standing, context, reserve, result, again)
+        waiting = _wave(tx, waiting, standing, context, reserve, result, again, loads)
     _point_repeated(tx, again, known)
     if result.notes:
         tx.fingerprint_notes.put(list(result.notes.values()))
@@ -109,6 +111,7 @@ def _wave(
     reserve: Reserve,
     result: Triaged,
     again: list[Item],
+    loads: Loads,
 ) -> list[Item]:
     """Take each fingerprint one stretch further; returns what is left for the next wave.
 
@@ -138,7 +141,7 @@ def _wave(
         stretch, rest = _stretch(group)
         if stretch.recovery is not None:
             rest = [stretch.recovery, *rest]
-        opened = _open(tx, stretch.items, context, reserve, last, note)
+        opened = _open(tx, stretch.items, context, reserve, last, note, loads)
         openings.append((opened, stretch.items))
         left += rest
     return left + _write(tx, openings, result)
@@ -178,6 +181,7 @@ def _open(
     reserve: Reserve,
     last: str | None,
     note: FingerprintNote | None,
+    loads: Loads,
 ) -> Opened:
     event = items[0].event
     reserved = _unused_id(tx, items) or reserve(event.received_at)
@@ -195,7 +199,7 @@ def _open(
         else:
             change = msgspec.structs.replace(change, overtaken_by=note.event_id)
             more += over_at_once(change, more, note, at)
-    return prepare_opening([change, *more], by=integration(event.source), at=at, context=context)
+    return prepare_opening([change, *more], by=integration(event.source), at=at, context=context, loads=loads)
 
 
 def _parent(tx: Transaction, event: Event) -> str | None:

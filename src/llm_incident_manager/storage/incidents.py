@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import BindParameter, Connection, and_, bindparam, delete, select, update
+from sqlalchemy import BindParameter, Connection, and_, bindparam, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from llm_incident_manager.domain.audit.chain import genesis, link_digest
@@ -106,6 +106,13 @@ _CHANGES = (
     )
     .order_by(INCIDENT_CHANGES.c.version)
     .limit(bindparam("most"))
+)
+# How many open incidents each person and each team has.
+_OPEN_OF_USERS, _OPEN_OF_TEAMS = (
+    select(holder, func.count())
+    .where(INCIDENTS.c.tenant == _TENANT, INCIDENTS.c.is_open, holder.in_(bindparam("names", expanding=True)))
+    .group_by(holder)
+    for holder in (INCIDENTS.c.assigned_to, INCIDENTS.c.assigned_team)
 )
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(Incident)
@@ -243,6 +250,14 @@ class SqlIncidents:
 
     def counts(self) -> dict[str, dict[str, int]]:
         return figures.counts(self._connection, self._tenant)
+
+    def open_counts(self, *, users: Sequence[str], teams: Sequence[str]) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        for kind, statement, names in (("user", _OPEN_OF_USERS, users), ("team", _OPEN_OF_TEAMS, teams)):
+            if names:
+                rows = self._connection.execute(statement, {"of_tenant": self._tenant, "names": list(names)})
+                counts |= {f"{kind}:{name}": number for name, number in rows}
+        return counts
 
     def without_next_step(self, limit: int = 100) -> list[str]:
         return figures.without_next_step(self._connection, self._tenant, limit)

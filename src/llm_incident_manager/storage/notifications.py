@@ -93,6 +93,13 @@ _NEXT_LEASE_END = select(func.min(_N.lease_until)).where(_N.is_pending, _N.lease
 # What waits, by channel.
 _BACKLOG = select(_N.channel, func.count().label("waiting")).where(_N.is_pending).group_by(_N.channel)
 
+# When each was last paged: one seek into the index for each.
+_LAST_PLANNED = (
+    select(_N.recipient, func.max(_N.planned_at))
+    .where(_N.tenant == _TENANT, _N.recipient.in_(bindparam("recipients", expanding=True)))
+    .group_by(_N.recipient)
+)
+
 
 class SqlNotifications:
     """The notifications of one tenant in one transaction."""
@@ -104,6 +111,11 @@ class SqlNotifications:
     def add(self, notifications: Sequence[Notification]) -> None:
         if notifications:
             self._connection.execute(_INSERT, [self._row(each) for each in notifications])
+
+    def last_planned(self, recipients: Sequence[str]) -> dict[str, datetime]:
+        asked = {"of_tenant": self._tenant, "recipients": list(recipients)}
+        rows = self._connection.execute(_LAST_PLANNED, asked) if recipients else ()
+        return {recipient: instant(at) for recipient, at in rows}
 
     def get(self, notification_id: str) -> Notification:
         rows = self._connection.execute(_GET, {"of_tenant": self._tenant, "of_id": notification_id}).mappings()

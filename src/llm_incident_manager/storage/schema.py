@@ -258,6 +258,7 @@ Index("ix_notifications_due", _N.due_at, **_WAITING)
 Index("ix_notifications_incident", _N.tenant, _N.incident_id, _N.planned_at)
 Index("ix_notifications_planned", _N.planned_at)
 Index("ix_notifications_shown", _N.tenant, _N.incident_id, sqlite_where=_SHOWN, postgresql_where=_SHOWN)
+Index("ix_notifications_recipient", _N.tenant, _N.recipient, _N.planned_at)
 
 OUTBOX = Table(
     "outbox",

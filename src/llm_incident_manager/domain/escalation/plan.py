@@ -1,8 +1,7 @@
 """From a policy, or from §4.3's table, to the plan an incident's ladder climbs by (RTE-04, RTE-05)."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, time
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 import msgspec
 
@@ -10,6 +9,7 @@ from llm_incident_manager.domain.escalation.policy import TABLE, Policy, Timers
 from llm_incident_manager.domain.incidents.ladder import Plan, Step, StepKind
 from llm_incident_manager.domain.people import CatchAll, Target, Team
 from llm_incident_manager.domain.routing.conditions import Subject, mismatch
+from llm_incident_manager.domain.routing.periods import is_active
 from llm_incident_manager.domain.routing.route import Considered
 from llm_incident_manager.domain.vocabulary import Severity, TargetType
 
@@ -44,32 +44,40 @@ def choose_policy(policies: Sequence[Policy], subject: Subject, at: datetime, *,
     return PolicyChoice(considered=tuple(considered))
 
 
-def is_active(policy: Policy, at: datetime) -> bool:
-    """Whether ``at`` is inside the policy's active hours and days, in the policy's zone."""
-    if policy.schedule is None:
-        return True
-    local = at.astimezone(ZoneInfo(policy.schedule.timezone))
-    day = local.isoweekday() % 7
-    hours = policy.schedule.active_hours
-    days = policy.schedule.active_days or tuple(range(7))
-    if hours is None:
-        return day in days
-    start, end = _clock(hours.start), _clock(hours.end)
-    now = local.time().replace(tzinfo=None)
-    if start < end:
-        return day in days and start <= now < end
-    if now >= start:
-        return day in days
-    return now < end and (day - 1) % 7 in days
-
-
 def plan_for(
-    severity: Severity, policy: Policy | None, team: Team | None, catch_all: CatchAll, *, user: str | None = None
+    severity: Severity,
+    policy: Policy | None,
+    team: Team | None,
+    catch_all: CatchAll,
+    *,
+    user: str | None = None,
+    chosen: tuple[Target, ...] = (),
+    also: tuple[Target, ...] = (),
 ) -> Plan:
     """Return the steps for an incident of this severity; P4 gets deadlines of a policy, but no steps: it pages nobody.
 
-    ``user`` is whom the route names: level 1 where no policy says otherwise.
+    ``user`` is whom the route names: level 1 where no policy says otherwise. ``chosen`` is whom its strategy chose:
+    level 1 in place of who stands there, who is told where those cannot be reached. ``also`` is told beside them.
     """
+    return _first_told(_plan(severity, policy, team, catch_all, user), chosen, also)
+
+
+def _first_told(plan: Plan, chosen: tuple[Target, ...], also: tuple[Target, ...]) -> Plan:
+    if not plan.steps or not (chosen or also):
+        return plan
+    first, *rest = plan.steps
+    otherwise = first.targets[0] if first.targets else None
+    told = tuple(
+        target
+        if target.fallback is not None or target == otherwise
+        else msgspec.structs.replace(target, fallback=otherwise)
+        for target in chosen
+    )
+    targets = tuple(dict.fromkeys((*(told or first.targets), *also)))
+    return msgspec.structs.replace(plan, steps=(msgspec.structs.replace(first, targets=targets), *rest))
+
+
+def _plan(severity: Severity, policy: Policy | None, team: Team | None, catch_all: CatchAll, user: str | None) -> Plan:
     table = TABLE[severity]
     if policy is None:
         return _table_plan(table, team, catch_all, user)
@@ -155,12 +163,9 @@ def _last_step(steps: Sequence[Step], wait: float, catch_all: CatchAll) -> Step:
 def _unusable(policy: Policy, at: datetime) -> str | None:
     if not policy.enabled:
         return "it is disabled"
-    return None if is_active(policy, at.astimezone(UTC)) else "it is outside its active hours"
-
-
-def _clock(text: str) -> time:
-    hour, minute = text.split(":")
-    return time(int(hour) % 24, int(minute))
+    if policy.schedule is not None and not is_active(policy.schedule, at):
+        return "it is outside its active hours"
+    return None
 
 
 def _first(*values: float | None) -> float | None:

@@ -7,6 +7,7 @@ import msgspec
 
 from llm_incident_manager.domain.people import Target
 from llm_incident_manager.domain.routing.conditions import Conditions
+from llm_incident_manager.domain.routing.periods import ActivePeriods
 from llm_incident_manager.domain.vocabulary import Severity
 
 
@@ -36,21 +37,6 @@ class PolicyTimers(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     acknowledgment_timeout: float | None = None
     resolution_timeout: float | None = None
     escalation_interval: float | None = None
-
-
-class ActiveHours(msgspec.Struct, frozen=True, kw_only=True):
-    """``HH:MM`` in the policy's zone; an end before the start passes midnight."""
-
-    start: str
-    end: str
-
-
-class ActivePeriods(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """When a policy matches (specification §5.3 ``schedule``); days are 0 (Sunday) to 6 (Saturday)."""
-
-    timezone: str = "UTC"
-    active_hours: ActiveHours | None = None
-    active_days: tuple[int, ...] = ()
 
 
 class Level(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

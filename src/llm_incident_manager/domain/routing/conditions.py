@@ -1,6 +1,7 @@
 """What routes, policies and templates match on (specification §5.3 ``conditions``)."""
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 
 import msgspec
 
@@ -15,6 +16,16 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     environment: Environment | None = None
     tags: Mapping[str, str] = msgspec.field(default_factory=dict)
+    resource_type: str = ""
+    resource_id: str = ""
+    region: str | None = None
+
+
+class ResourceConditions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the trouble is about; ``*`` and ``?`` stand for any characters, and for one."""
+
+    type: tuple[str, ...] = ()
+    id: tuple[str, ...] = ()
 
 
 class Conditions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -25,6 +36,7 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: tuple[str, ...] = ()
     tags: dict[str, str] = msgspec.field(default_factory=dict)
     environment: tuple[Environment, ...] = ()
+    resource: ResourceConditions = ResourceConditions()
 
 
 def mismatch(conditions: Conditions, subject: Subject) -> str | None:
@@ -40,6 +52,12 @@ def mismatch(conditions: Conditions, subject: Subject) -> str | None:
     for key, wanted in conditions.tags.items():
         if subject.tags.get(key) != wanted:
             return f"tag {key} is {subject.tags.get(key, 'absent')}, not {wanted}"
+    for what, value, patterns in (
+        ("resource type", subject.resource_type, conditions.resource.type),
+        ("resource", subject.resource_id, conditions.resource.id),
+    ):
+        if patterns and not any(fnmatchcase(value, pattern) for pattern in patterns):
+            return f"{what} {value[:100]} is not {' or '.join(patterns)}"
     return None
 
 

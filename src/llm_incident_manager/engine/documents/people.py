@@ -16,7 +16,7 @@ _STEPS = ("2", "3", "manager")
 
 
 def parse_user(document: dict[str, Any], known: Known, findings: Findings) -> User:
-    """Return a person (``id``, ``name``, ``time_zone``, ``contacts``, ``role``, ``enabled``)."""
+    """Return a person (``id``, ``name``, ``time_zone``, ``contacts``, ``role``, ``enabled``, ``skills``)."""
     part = Part(document, "", findings)
     user = User(
         id=read_id(part, Kind.USERS, document),
@@ -25,6 +25,7 @@ def parse_user(document: dict[str, Any], known: Known, findings: Findings) -> Us
         contacts=read_contacts(part),
         role=part.one_of("role", ROLES, default="responder"),
         enabled=part.flag("enabled", default=True),
+        skills=tuple(dict.fromkeys(word.lower() for _, word in part.words("skills"))),
     )
     for contact in user.contacts:
         if contact.channel not in known.channels:

@@ -1,11 +1,8 @@
 """Escalation policies as documents: specification §5.3, and §6.2's shorter spelling (``channels``, scalars)."""
 
-import re
 from typing import Any
 
 from llm_incident_manager.domain.escalation.policy import (
-    ActiveHours,
-    ActivePeriods,
     Level,
     Policy,
     PolicyTimers,
@@ -15,13 +12,13 @@ from llm_incident_manager.engine.documents.findings import Findings, quoted
 from llm_incident_manager.engine.documents.kinds import Kind
 from llm_incident_manager.engine.documents.known import Known
 from llm_incident_manager.engine.documents.part import Part
-from llm_incident_manager.engine.documents.people import read_id, read_zone
+from llm_incident_manager.engine.documents.people import read_id
+from llm_incident_manager.engine.documents.periods import read_periods
 from llm_incident_manager.engine.documents.routes import read_priority
 from llm_incident_manager.engine.documents.targets import read_channels, read_conditions, read_targets
 
 _LONGEST_SECONDS = 90 * 86400
 _MOST_LEVELS = 20
-_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00")
 _ACTIONS = ("webhook", "playbook", "integration")
 
 
@@ -40,7 +37,7 @@ def parse_policy(document: dict[str, Any], known: Known, findings: Findings) -> 
         conditions=read_conditions(part),
         levels=_levels(part, known),
         timers=_timers(part),
-        schedule=_periods(part),
+        schedule=read_periods(part),
         repeat=_repeat(part),
         enabled=part.flag("enabled", default=True),
         priority=read_priority(part),
@@ -95,41 +92,6 @@ def _timers(owner: Part) -> PolicyTimers:
     )
     part.done()
     return timers
-
-
-def _periods(owner: Part) -> ActivePeriods | None:
-    part = owner.part("schedule")
-    if part is None:
-        return None
-    periods = ActivePeriods(
-        timezone=read_zone(part, "timezone", "time_zone"), active_hours=_hours(part), active_days=_days(part)
-    )
-    part.done()
-    return periods
-
-
-def _days(part: Part) -> tuple[int, ...]:
-    days: dict[int, None] = {}
-    for path, word in part.words("active_days"):
-        if word in "0123456" and len(word) == 1:
-            days[int(word)] = None
-        else:
-            part.findings.fault(path, f"{quoted(word)} is not a day from 0 (Sunday) to 6 (Saturday)")
-    return tuple(days)
-
-
-def _hours(owner: Part) -> ActiveHours | None:
-    part = owner.part("active_hours")
-    if part is None:
-        return None
-    start, end = part.text("start", required=True), part.text("end", required=True)
-    for name, value in (("start", start), ("end", end)):
-        if value and not _TIME.fullmatch(value):
-            part.fault(name, f"{quoted(value)} is not a time of day such as '09:00'")
-    if start and start == end:
-        part.fault("end", "is the same as the start; leave active_hours out for the whole day")
-    part.done()
-    return ActiveHours(start=start, end=end)
 
 
 def _repeat(owner: Part) -> Repeat:

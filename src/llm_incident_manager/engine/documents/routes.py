@@ -1,14 +1,17 @@
-"""Routes as documents: ``{name, priority, conditions, assign: {team | user}, policy, enabled}``."""
+"""Routes as documents: ``{name, priority, conditions, schedule, assign: {…}, policy, continue, enabled}``."""
 
 from typing import Any
 
 from llm_incident_manager.domain.routing.route import Route
+from llm_incident_manager.domain.routing.strategy import Assignment
+from llm_incident_manager.engine.documents.assignment import read_assignment
 from llm_incident_manager.engine.documents.findings import Findings, listed, quoted
 from llm_incident_manager.engine.documents.kinds import Kind
 from llm_incident_manager.engine.documents.known import Known
 from llm_incident_manager.engine.documents.part import Part
 from llm_incident_manager.engine.documents.people import read_id
-from llm_incident_manager.engine.documents.targets import read_conditions, read_reference
+from llm_incident_manager.engine.documents.periods import read_periods
+from llm_incident_manager.engine.documents.targets import read_conditions
 
 PRIORITIES = 1_000_000
 
@@ -17,12 +20,9 @@ def parse_route(document: dict[str, Any], known: Known, findings: Findings) -> R
     """Return a route; ``policy`` may be a policy's id or its name, the value holds the id."""
     part = Part(document, "", findings)
     route_id = read_id(part, Kind.ROUTES, document)
-    assign = part.part("assign")
-    team = read_reference(assign, "team", "team", known.teams) if assign else None
-    user = read_reference(assign, "user", "user", known.users) if assign else None
-    if assign is not None:
-        assign.done()
     policy = part.text("policy")
+    assign = part.part("assign")
+    assignment = read_assignment(assign, known, alone=not policy) if assign else Assignment()
     policy_id = known.policy_id(policy) if policy else None
     if policy and policy_id is None:
         part.fault(
@@ -32,16 +32,13 @@ def parse_route(document: dict[str, Any], known: Known, findings: Findings) -> R
         name=part.text("name", limit=200) or route_id,
         priority=read_priority(part),
         conditions=read_conditions(part),
-        team=team,
-        user=user,
+        schedule=read_periods(part),
+        assign=assignment,
         policy=policy_id,
+        goes_on=part.flag("continue", default=False),
         enabled=part.flag("enabled", default=True),
     )
-    if assign is not None and not team and not user and not (assign.has("team") or assign.has("user")):
-        part.fault("assign", "names neither a team nor a user")
-    elif team and user:
-        part.fault("assign", "names a team and a user; give one of the two")
-    elif assign is None and not policy:
+    if assign is None and not policy:
         part.fault("", "leads nowhere: give assign: {team: …} or a policy")
     part.allow("description")
     part.done()

@@ -2,7 +2,7 @@
 
 from llm_incident_manager.domain.events.normalise import ENVIRONMENTS
 from llm_incident_manager.domain.people import Target
-from llm_incident_manager.domain.routing.conditions import Conditions
+from llm_incident_manager.domain.routing.conditions import Conditions, ResourceConditions
 from llm_incident_manager.domain.vocabulary import Category, Environment, Severity, TargetType
 from llm_incident_manager.engine.documents.contacts import CHANNELS, is_external_address
 from llm_incident_manager.engine.documents.findings import did_you_mean, listed, quoted
@@ -95,9 +95,21 @@ def read_conditions(owner: Part) -> Conditions:
         source=tuple(word for _, word in part.words("source")),
         tags=part.texts("tags"),
         environment=part.choices("environment", Environment, also=dict(ENVIRONMENTS)),
+        resource=_resource(part),
     )
     part.done()
     return conditions
+
+
+def _resource(owner: Part) -> ResourceConditions:
+    part = owner.part("resource")
+    if part is None:
+        return ResourceConditions()
+    resource = ResourceConditions(
+        type=tuple(word for _, word in part.words("type")), id=tuple(word for _, word in part.words("id"))
+    )
+    part.done()
+    return resource
 
 
 def _absent(what: str, name: str, names: frozenset[str]) -> str | None:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from llm_incident_manager.api.rest.models.shapes import Answer, Free, Instant, Name, Request, ShortText, Tags
+from llm_incident_manager.domain.routing.strategy import Strategy
 from llm_incident_manager.domain.vocabulary import Category, Environment, NotificationType, Severity, TargetType
 
 Seconds = Annotated[float, Field(gt=0, le=7_776_000)]
@@ -29,6 +30,13 @@ class TargetDocument(Request):
     fallback: "TargetDocument | None" = None
 
 
+class ResourceConditionsDocument(Request):
+    """What the trouble is about; `*` and `?` stand for any characters, and for one."""
+
+    type: list[str] | str | None = None
+    id: list[str] | str | None = None
+
+
 class ConditionsDocument(Request):
     """All that are named must hold; one value of each is enough; a single value may stand for a list."""
 
@@ -37,6 +45,7 @@ class ConditionsDocument(Request):
     source: list[str] | str | None = None
     tags: Tags | None = None
     environment: list[Environment] | Environment | None = None
+    resource: ResourceConditionsDocument | None = None
 
 
 class UserDocument(Request):
@@ -48,6 +57,7 @@ class UserDocument(Request):
     contacts: Contacts | None = None
     role: Literal["viewer", "responder", "manager", "admin"] = "responder"
     enabled: bool = True
+    skills: list[str] = Field(default_factory=list, description="What a skill-based route asks for.")
 
 
 class TeamDocument(Request):
@@ -60,11 +70,43 @@ class TeamDocument(Request):
     escalation: dict[Literal["2", "3", "manager"], list[TargetDocument]] | None = None
 
 
-class AssignDocument(Request):
-    """The team or the user that gets it."""
+class HoursDocument(Request):
+    """`HH:MM`; an end before the start passes midnight."""
 
+    start: str
+    end: str
+
+
+class PeriodsDocument(Request):
+    """When a policy or a route applies; days are 0 (Sunday) to 6 (Saturday)."""
+
+    timezone: Zone = "UTC"
+    active_hours: HoursDocument | None = None
+    active_days: list[Annotated[int, Field(ge=0, le=6)]] | None = None
+
+
+class RegionDocument(Request):
+    """One region: whose it is (one of the three), which words mean it, and when people work there."""
+
+    name: ShortText
     team: str | None = None
     user: str | None = None
+    schedule: str | None = None
+    match: list[str] = Field(default_factory=list, description="As `us-*`; by itself the name, and the name with more.")
+    hours: PeriodsDocument | None = None
+
+
+class AssignDocument(Request):
+    """Who gets it, and how that is chosen (specification §3.1.3); each strategy reads members of its own."""
+
+    strategy: Strategy = Strategy.DIRECT
+    team: str | None = None
+    user: str | None = None
+    schedule: str | None = None
+    teams: list[str] = Field(default_factory=list)
+    users: list[str] = Field(default_factory=list)
+    skills: list[str] = Field(default_factory=list)
+    regions: list[RegionDocument] = Field(default_factory=list)
 
 
 class RouteDocument(Request):
@@ -74,8 +116,12 @@ class RouteDocument(Request):
     description: ShortText | None = None
     priority: Priority = 0
     conditions: ConditionsDocument | None = None
+    schedule: PeriodsDocument | None = None
     assign: AssignDocument | None = None
     policy: str | None = Field(default=None, description="A policy's id or name.")
+    continue_: bool = Field(
+        default=False, alias="continue", description="Its people are told at level 1 too, and the next route decides."
+    )
     enabled: bool = True
 
 
@@ -97,21 +143,6 @@ class TimersDocument(Request):
     acknowledgment_timeout: Seconds | None = None
     resolution_timeout: Seconds | None = None
     escalation_interval: Seconds | None = None
-
-
-class HoursDocument(Request):
-    """`HH:MM`; an end before the start passes midnight."""
-
-    start: str
-    end: str
-
-
-class PeriodsDocument(Request):
-    """When the policy applies; days are 0 (Sunday) to 6 (Saturday)."""
-
-    timezone: Zone = "UTC"
-    active_hours: HoursDocument | None = None
-    active_days: list[Annotated[int, Field(ge=0, le=6)]] | None = None
 
 
 class RepeatDocument(Request):
