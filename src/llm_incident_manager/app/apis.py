@@ -77,6 +77,7 @@ class Apis:
         self.report = Report(store, clock, house.telemetry)
         again = Again(source_specs(), lambda tenant: house.settings.of(tenant).sources, house.intake, house.source_acts)
         self.dead_letters = DeadLetters(store, house.intake, clock, house.seen, again)
+        self.configure = Configure(store, self._configured, check_template=check_template)
         self.rest = RestPort(
             intake=house.intake,
             acts=house.source_acts,
@@ -89,7 +90,7 @@ class Apis:
             respond=house.respond,
             open_by_hand=OpenByHand(store, house.context, clock, house.numbers, house.telemetry, house.committed),
             report=self.report,
-            configure=Configure(store, self._configured, check_template=check_template),
+            configure=self.configure,
             keys=Keys(store, house.ids, house.settings.of, self.identify.refresh),
             dead_letters=self.dead_letters,
             audit=self.audit,
@@ -195,6 +196,9 @@ def asgi_app(apis: Apis, house: House) -> "Front":
         settings=house.settings.of,
         listen=house.bus.listen,
         answers=apis.answers,
+        shifts=house.shifts,
+        configure=apis.configure,
+        public_url=apis.url,
     )
     secret = kept_or_new(apis.config.data_dir / "session.key")
     app.router.routes.extend(dashboard_routes(port, DashboardSettings(secret=secret, public_url=apis.url)))

@@ -7,7 +7,7 @@ from typing import Any
 
 from llm_incident_manager.clock import Clock
 from llm_incident_manager.domain.oncall.coverage import gaps, overlaps
-from llm_incident_manager.domain.oncall.schedule import YEAR, Schedule, on_call, stretches
+from llm_incident_manager.domain.oncall.schedule import YEAR, Schedule, on_call, people_of, stretches
 from llm_incident_manager.domain.vocabulary import Scope
 from llm_incident_manager.engine.audit_note import note
 from llm_incident_manager.engine.calendars.export import day_of, person_calendar, rules_calendar, shifts_calendar
@@ -23,6 +23,7 @@ from llm_incident_manager.errors import FieldFault, Forbidden, Invalid, NotFound
 Document = dict[str, Any]
 LONGEST = timedelta(days=366 * 11)
 """The widest span that is worked out in one answer."""
+SOON = timedelta(days=28)
 MOST = 20_000
 """Shifts or gaps of one answer."""
 BEFORE, AFTER = timedelta(days=31), YEAR
@@ -101,6 +102,43 @@ class Shifts:
                 for each in _bounded(overlaps(schedule, start, end))
             ],
         }
+
+    def next_gaps(self, caller: Caller, schedule_id: str) -> list[Document]:
+        """Return the gaps of the next four weeks."""
+        now = self._clock.now()
+        found: list[Document] = self.coverage(caller, schedule_id, now, now + SOON)["gaps"]
+        return found
+
+    def of_person(self, caller: Caller, user: str) -> list[Document]:
+        """Return the shifts of one person in the next twelve months, on any schedule: ``{schedule, start, end}``."""
+        caller.require(Scope.READ)
+        now = self._clock.now()
+        found = [
+            {"schedule": schedule.name, "start": iso(each.start), "end": iso(each.end or now + YEAR)}
+            for schedule in self._settings.of(caller.tenant).schedules.values()
+            if user in people_of(schedule)
+            for each in stretches(schedule, now, now + YEAR)
+            if user in each.users
+        ]
+        return sorted(found, key=lambda each: each["start"])
+
+    def coming_overrides(self, caller: Caller) -> list[Document]:
+        """Return the overrides that have not ended, of every schedule, the soonest first."""
+        caller.require(Scope.READ)
+        now = self._clock.now()
+        found = [
+            {
+                "id": each.id,
+                "schedule": schedule.name,
+                "user": each.user,
+                "start": iso(each.start),
+                "end": iso(each.end),
+            }
+            for schedule in self._settings.of(caller.tenant).schedules.values()
+            for each in schedule.overrides
+            if each.end > now
+        ]
+        return sorted(found, key=lambda each: each["start"])
 
     def calendar(
         self,

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from llm_incident_manager.api.dashboard.oncall_board import OnCallBoard
 from llm_incident_manager.api.dashboard.port import Document, Session
 from llm_incident_manager.domain.incidents.changes import RequestFacts
 from llm_incident_manager.domain.incidents.decide import ResolutionGiven
@@ -24,6 +25,7 @@ from llm_incident_manager.domain.vocabulary import (
     TargetType,
 )
 from llm_incident_manager.engine.caller import Caller
+from llm_incident_manager.engine.configure import Configure
 from llm_incident_manager.engine.identify import Identify
 from llm_incident_manager.engine.links import Links
 from llm_incident_manager.engine.page_answers import Answers
@@ -33,6 +35,7 @@ from llm_incident_manager.engine.relay import TOPIC
 from llm_incident_manager.engine.respond import Respond
 from llm_incident_manager.engine.rows import IncidentFilter
 from llm_incident_manager.engine.settings import TenantSettings
+from llm_incident_manager.engine.shifts import Shifts
 from llm_incident_manager.engine.untold import untold_among
 from llm_incident_manager.engine.views.incident import incident_document
 from llm_incident_manager.errors import FieldFault, Invalid, NotFound
@@ -43,7 +46,7 @@ UNTAKEN = {Action.ACKNOWLEDGE.value, Action.DE_ESCALATE.value}
 E = TypeVar("E", Severity, Status, Category, Environment, LinkKind)
 
 
-class EnginePort:
+class EnginePort(OnCallBoard):
     """Implements :class:`~llm_incident_manager.api.dashboard.port.DashboardPort` over the engine."""
 
     def __init__(
@@ -57,14 +60,17 @@ class EnginePort:
         settings: Callable[[str], TenantSettings],
         listen: Listen,
         answers: Answers,
+        shifts: Shifts,
+        configure: Configure,
+        public_url: str,
     ) -> None:
+        super().__init__(shifts=shifts, configure=configure, public_url=public_url, settings=settings)
         self._answers = answers
         self._store = store
         self._query = query
         self._respond = respond
         self._identify = identify
         self._links = links
-        self._settings = settings
         self._listen = listen
 
     async def list_incidents(

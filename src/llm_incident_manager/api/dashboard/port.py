@@ -116,6 +116,35 @@ class DashboardPort(Protocol):
         """Return ``{users: [{id, name}], teams: [{id, name}]}``: whom one can assign to."""
         ...
 
+    async def time_zone(self, session: Session) -> str:
+        """Return the reader's zone, an IANA name; UTC where they have none."""
+        ...
+
+    async def on_call_board(self, session: Session, start: datetime, end: datetime) -> Document:
+        """Return ``{schedules, mine, overrides}``.
+
+        Each schedule is ``{id, name, time_zone, now, start, end, shifts, gaps, ahead}``: ``gaps`` are of the span,
+        ``ahead`` of the next four weeks. ``mine`` are the reader's shifts of twelve months, ``overrides`` those that
+        have not ended; one without an id stands in its schedule.
+        """
+        ...
+
+    async def coverage(self, session: Session, schedule_id: str) -> Document:
+        """Return ``{gaps, overlaps}`` of the next twelve months."""
+        ...
+
+    async def add_override(self, session: Session, document: Document) -> Document:
+        """Store an override and return it; raises Invalid."""
+        ...
+
+    async def remove_override(self, session: Session, override_id: str) -> None:
+        """Delete an override; raises NotFound, and Conflict where the config file owns it."""
+        ...
+
+    async def calendar_link(self, session: Session, kind: str, item_id: str) -> str:
+        """Return a new secret address for the calendar of a schedule or a user; the one before ends."""
+        ...
+
     def subscribe(self, session: Session) -> AsyncIterator[Document]:
         """Yield ``{incident_id, severity?, status?, kind?}`` for each change of the tenant, until the server stops.
 

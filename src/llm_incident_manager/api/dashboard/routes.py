@@ -8,6 +8,7 @@ from llm_incident_manager.api.dashboard.act_page import ActPage
 from llm_incident_manager.api.dashboard.guard import Endpoint, Guard
 from llm_incident_manager.api.dashboard.incident_list import IncidentList
 from llm_incident_manager.api.dashboard.incident_page import IncidentPage
+from llm_incident_manager.api.dashboard.oncall_page import OnCallPage
 from llm_incident_manager.api.dashboard.port import DashboardPort
 from llm_incident_manager.api.dashboard.render import Renderer
 from llm_incident_manager.api.dashboard.settings import DashboardSettings
@@ -22,6 +23,7 @@ def dashboard_routes(port: DashboardPort, settings: DashboardSettings) -> list[B
     guard = Guard(port, settings, Renderer(settings, static))
     incidents, incident, sign_in, stream = IncidentList(guard), IncidentPage(guard), SignIn(guard), Stream(guard)
     act_page = ActPage(guard)
+    on_call = OnCallPage(guard)
     return [
         Route("/", guard.open_to_all(_to_incidents), methods=["GET"]),
         Route("/incidents", guard.page(incidents.show), methods=["GET"]),
@@ -29,6 +31,10 @@ def dashboard_routes(port: DashboardPort, settings: DashboardSettings) -> list[B
         Route("/incidents/{id}", guard.page(incident.show), methods=["GET"]),
         Route("/incidents/{id}/row", guard.page(incidents.row), methods=["GET"]),
         Route("/incidents/{id}/{action}", guard.post(incident.act), methods=["POST"]),
+        Route("/on-call", guard.page(on_call.show), methods=["GET"]),
+        Route("/on-call/overrides", guard.post(on_call.override), methods=["POST"]),
+        Route("/on-call/overrides/{id}/remove", guard.post(on_call.remove), methods=["POST"]),
+        Route("/on-call/link", guard.post(on_call.share), methods=["POST"]),
         Route("/sign-in", guard.open_to_all(sign_in.explain), methods=["GET"]),
         Route("/sign-in/{token}", guard.open_to_all(sign_in.offer), methods=["GET"]),
         Route("/sign-in/{token}", guard.open_to_all(sign_in.enter), methods=["POST"]),

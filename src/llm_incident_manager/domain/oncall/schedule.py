@@ -14,7 +14,7 @@ _MAX_STEPS = 1000
 
 
 class Override(msgspec.Struct, frozen=True, kw_only=True):
-    """``user`` takes over from ``start`` until just before ``end`` (UTC)."""
+    """``user`` takes over from ``start`` until just before ``end`` (UTC); ``id`` where it stands by itself."""
 
     user: str
     start: datetime
@@ -162,6 +162,14 @@ def stretches(schedule: Schedule, start: datetime, end: datetime | None = None) 
             yield msgspec.structs.replace(current, end=end)
             return
         at = change
+
+
+def people_of(schedule: Schedule) -> set[str]:
+    """Return everybody who may ever be on call."""
+    found = {user for layer in schedule.layers if layer.rotation is not None for user in layer.rotation.users}
+    found |= {shift.user for layer in schedule.layers for shift in layer.shifts}
+    found |= {override.user for override in schedule.overrides}
+    return (found | {user for swap in schedule.swaps for user in (swap.user, swap.by)}) - {""}
 
 
 def _decided(schedule: Schedule, turns: list[Turn], at: datetime) -> tuple[tuple[str, ...], Why, str]:

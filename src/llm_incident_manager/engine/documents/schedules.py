@@ -134,10 +134,9 @@ def _shift(part: Part, known: Known) -> Shift | None:
 def _override(part: Part, known: Known) -> Override | None:
     user = read_user(part, "user", known)
     span = read_span(part)
-    written_id = part.text("id", limit=100)
-    part.allow("reason")
+    part.allow("id", "reason")
     part.done()
-    return Override(user=user, start=span[0], end=span[1], id=written_id) if user and span is not None else None
+    return Override(user=user, start=span[0], end=span[1]) if user and span is not None else None
 
 
 def _exists(path: str, user: str, known: Known, findings: Findings) -> bool:
