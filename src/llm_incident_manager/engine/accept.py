@@ -286,6 +286,8 @@ class Intake:
                 self._gate.refused(caller, each.event.source, "not_stored")
 
     def _must_ask(self, event: Event, caller: Caller, arrival: Arrival, settings: TenantSettings) -> bool:
+        if not self.rate.is_shared:
+            return False
         joins = self._admission.joins(event, caller.tenant)
         return self.rate.must_ask(event, caller, joins, arrival.monotonic, settings)
 

@@ -67,7 +67,10 @@ class Admission:
 
     def arrived(self, event: Event, body: bytes, caller: Caller, now: datetime, settings: TenantSettings) -> Arrived:
         """Return an event as it may be kept; its source may send it."""
-        kept = redacted_body(settings, event.source, body)
+        own = settings.sources.get(event.source)
+        kept = body
+        if own is not None and own.redact:
+            kept = redact_body(body, own.redact)
         if kept is not body:
             event = accept_document(kept, tenant=caller.tenant, received_at=now, sources=settings.sources)
         return Arrived(event, kept, (caller.tenant, event.source, event.event_id))

@@ -92,9 +92,14 @@ class SourceRate:
         """Whether the windows should be shared and cannot be."""
         return self._away
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether several processes count together now."""
+        return self._shared is not None and not self._away
+
     def must_ask(self, event: Event, caller: Caller, joins: bool, now: float, settings: TenantSettings) -> bool:
         """Whether :meth:`ask` must come before :meth:`admit`: nothing is left of what was granted."""
-        if self._shared is None or self._away:
+        if not self.is_shared:
             return False
         windows = self._of(event, caller, now, settings)
         return any(window.unknown(now, joins) is not None for window in windows)
@@ -127,7 +132,12 @@ class SourceRate:
 
     def admit(self, event: Event, caller: Caller, joins: bool, now: float, settings: TenantSettings) -> bool:
         """Return whether the payload is kept; raises RateLimited when even the reserve for new problems is used up."""
-        shared = self._shared is not None and not self._away
+        if self._shared is None and settings.limits.events_per_minute_per_tenant is None:
+            # One limit that nobody shares: what most installations have, on the way of every event.
+            window = self._of_source(event, caller, now, settings)
+            if window.ordinary.local.take(now, 1) == 0.0:
+                return True
+        shared = self.is_shared
         chosen: list[_Counter] = []
         for window in self._of(event, caller, now, settings):
             wait = window.ordinary.wait(now, shared)
@@ -183,13 +193,16 @@ class SourceRate:
                     yield counter, number
 
     def _of(self, event: Event, caller: Caller, now: float, settings: TenantSettings) -> list[_Window]:
-        own = settings.sources.get(event.source)
-        limit = (own.events_per_minute if own is not None else None) or settings.events_per_minute
-        windows = [self._window((caller.tenant, caller.key_id, event.source), limit, now)]
+        windows = [self._of_source(event, caller, now, settings)]
         of_tenant = settings.limits.events_per_minute_per_tenant
         if of_tenant is not None:
             windows.append(self._window((caller.tenant,), of_tenant, now))
         return windows
+
+    def _of_source(self, event: Event, caller: Caller, now: float, settings: TenantSettings) -> _Window:
+        own = settings.sources.get(event.source)
+        limit = (own.events_per_minute if own is not None else None) or settings.events_per_minute
+        return self._window((caller.tenant, caller.key_id, event.source), limit, now)
 
     def _window(self, key: tuple[str, ...], limit: int, now: float) -> _Window:
         window = self._windows.get(key)

@@ -38,10 +38,10 @@ class WindowCount:
 
     def take(self, now: float, n: int) -> float:
         """Count ``n`` and return 0, or count nothing and return the seconds after which ``n`` would fit."""
-        wait = self.wait(now, n)
-        if wait == 0.0:
+        if self.used(now) + n <= self.limit:
             self.current += n
-        return wait
+            return 0.0
+        return self._wait(now, n)
 
     def wait(self, now: float, n: int = 1) -> float:
         """Return 0 where ``n`` fit now, else the seconds after which they would; nothing is counted."""
