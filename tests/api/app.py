@@ -1,6 +1,6 @@
 """The REST API over the whole engine, in one process, with a clock of its own and real keys."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -103,9 +103,14 @@ async def opened(
     *,
     sources: Mapping[str, SourceSpec] | None = None,
     journal_bytes: int = 1024**3,
+    channels: Mapping[str, Any] | None = None,
+    ways: Sequence[str] = ("email", "slack", "webhook"),
 ) -> AsyncIterator[Api]:
-    """Run a story with the API in front of it; ``sources`` are the plugins, by default the registry's."""
-    async with Story(folder, configuration, journal_bytes=journal_bytes) as story:
+    """Run a story with the API in front of it; ``sources`` are the plugins, by default the registry's.
+
+    ``channels`` are those that people answer on, by default the story's own, which are named by ``ways``.
+    """
+    async with Story(folder, configuration, journal_bytes=journal_bytes, channels=ways) as story:
         house = story.house
         identify = Identify(story.store, story.clock, PLATFORM_KEY, people=story.settings.of)
         await identify.refresh()
@@ -149,6 +154,8 @@ async def opened(
             pages=Pages(story.store, house.context, story.channels, house.render, story.clock, story.ids),
             links=Links(story.store, people=story.settings.of),
             config_file=NoFile(),
+            answers=story.answers,
+            channels=story.channels if channels is None else channels,
             settings=story.settings.of,
             store=story.store,
             clock=story.clock,

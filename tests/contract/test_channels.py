@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from importlib.metadata import EntryPoint
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from llm_incident_manager.clock import ManualClock
 from llm_incident_manager.domain.notifications.message import Contact, Delivered, Rejected, RetryLater
 from llm_incident_manager.domain.vocabulary import NotificationType, Severity
 from llm_incident_manager.errors import Invalid
-from tests.contract.fakes.rigs import LOCAL, NOW, RIGS, Rig, a_message
+from tests.contract.fakes.rigs import LOCAL, NOW, OTHER_RIGS, RIGS, TWILIO_ACCOUNT, Rig, a_message
 
 HOSTILE = {
     "line breaks": "P0\r\nBcc: everyone@example.com\r\n\r\nowned",
@@ -31,15 +32,23 @@ HOSTILE = {
 }
 
 
-@pytest.fixture(params=sorted(RIGS))
+EVERY_RIG = RIGS | OTHER_RIGS
+SETTINGS: dict[str, dict[str, Any]] = {
+    "email": {"smtp_url": "smtp://127.0.0.1", "from": "a@example.com"},
+    "phone": TWILIO_ACCOUNT,
+    "sms": {"provider": "twilio", "twilio": TWILIO_ACCOUNT},
+}
+
+
+@pytest.fixture(params=sorted(EVERY_RIG))
 async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
-    async with RIGS[request.param](5.0) as made:
+    async with EVERY_RIG[request.param](5.0) as made:
         yield made
 
 
-@pytest.fixture(params=sorted(RIGS))
+@pytest.fixture(params=sorted(EVERY_RIG))
 async def impatient_rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
-    async with RIGS[request.param](0.2) as made:
+    async with EVERY_RIG[request.param](0.2) as made:
         yield made
 
 
@@ -144,7 +153,8 @@ async def test_every_kind_of_message_is_taken(rig: Rig, type_: NotificationType,
 @pytest.mark.parametrize("spec", BUILT_IN, ids=lambda spec: spec.name)
 async def test_a_channel_describes_itself(spec) -> None:  # type: ignore[no-untyped-def]
     assert spec.form_fields()["properties"]
-    settings = {"smtp_url": "smtp://127.0.0.1", "from": "a@example.com"} if spec.needs_settings else {}
+    settings = SETTINGS.get(spec.name, {})
+    assert bool(settings) is spec.needs_settings
     channel = open_channels({spec.name: settings}, guard=LOCAL, clock=ManualClock(NOW))[spec.name]
     assert channel.validate(Contact(channel=spec.name, address=spec.contact_example)) is None
     assert channel.validate(Contact(channel=spec.name, address="nonsense"))
@@ -153,7 +163,7 @@ async def test_a_channel_describes_itself(spec) -> None:  # type: ignore[no-unty
 
 
 def test_a_channel_without_the_settings_it_needs_is_left_out() -> None:
-    assert set(open_channels({}, guard=LOCAL, clock=ManualClock(NOW))) == {"slack", "webhook"}
+    assert set(open_channels({}, guard=LOCAL, clock=ManualClock(NOW))) == set(RIGS) - set(SETTINGS)
 
 
 def entry(value: str) -> EntryPoint:
@@ -162,9 +172,9 @@ def entry(value: str) -> EntryPoint:
 
 def test_an_installed_package_brings_a_channel() -> None:
     specs = channel_specs([entry("tests.contract.fakes.rigs:PIGEON")])
-    assert list(specs) == ["email", "slack", "webhook", "pigeon"]
+    assert list(specs) == [*(spec.name for spec in BUILT_IN), "pigeon"]
     opened = open_channels({}, guard=LOCAL, clock=ManualClock(NOW), specs=specs)
-    assert set(opened) == {"slack", "webhook", "pigeon"}
+    assert set(opened) == set(RIGS) - set(SETTINGS) | {"pigeon"}
 
 
 @pytest.mark.parametrize("value", ["webhook:SPEC", "webhook:WebhookChannel"])

@@ -106,6 +106,8 @@ class Apis:
             pages=Pages(store, house.context, house.channels, house.render, clock, house.ids),
             links=self.links,
             config_file=ConfigDoor(file, store, reload),
+            answers=self.answers,
+            channels=house.channels,
             settings=house.settings.of,
             store=store,
             clock=clock,

@@ -1,13 +1,14 @@
 """What a channel is: one way to hand a message to somebody, and how it describes itself."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
 from llm_incident_manager.channels.outgoing import OutgoingGuard
 from llm_incident_manager.clock import Clock
+from llm_incident_manager.domain.notifications.answers import Heard, Said
 from llm_incident_manager.domain.notifications.message import Contact, Message, Outcome
 
 Kind = Literal["email", "chat", "webhook", "voice", "sms"]
@@ -34,6 +35,43 @@ class Channel(Protocol):
 
     async def aclose(self) -> None:
         """Close its connections."""
+        ...
+
+
+class ChannelRequest(NamedTuple):
+    """What came to a channel's own door, ``/api/v1/channels/{name}/{what}``.
+
+    ``url`` is the whole address as its caller knows it, ``headers`` have lower-case names, ``body`` is unpacked.
+    """
+
+    what: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class ChannelAnswer(NamedTuple):
+    """What the caller gets."""
+
+    status: int = 200
+    body: bytes = b""
+    media_type: str = "text/plain; charset=utf-8"
+
+
+@runtime_checkable
+class Hearing(Protocol):
+    """A channel on which people answer, or whose provider says later what became of a message."""
+
+    def hear(self, request: ChannelRequest) -> list[Heard]:
+        """Return what was said, once it is certain who said it; changes nothing.
+
+        Raises Unauthenticated for what its provider did not send, Invalid for what cannot be read, NotFound for a
+        ``what`` that it does not know.
+        """
+        ...
+
+    async def say(self, request: ChannelRequest, said: Sequence[Said]) -> ChannelAnswer:
+        """Return the answer to ``request``, in the provider's own form; ``said`` is what came of each thing heard."""
         ...
 
 

@@ -134,8 +134,6 @@ class Answers:
         who = self._who(heard, row, self._contexts(tenant))
         if isinstance(who, Said):
             return who, None
-        if heard.once and not _first_time(tx, tenant, f"{row.channel}:{heard.once}"):
-            return self._as_it_stands(tx.of(tenant), row, incident, who, Result.ALREADY), None
         return self._act(tx.of(tenant), row, incident, heard.action, who, request)
 
     def _replied(self, tx: SystemTransaction, heard: Replied, request: RequestFacts) -> tuple[Said, Incident | None]:

@@ -13,9 +13,12 @@ from llm_incident_manager.channels.spec import Channel
 from llm_incident_manager.clock import ManualClock
 from llm_incident_manager.domain.notifications.message import Contact, Message
 from llm_incident_manager.domain.vocabulary import NotificationType, Severity
+from tests.contract.fakes import sns_fake, twilio_fake
 from tests.contract.fakes.receiver import WebhookReceiver
 from tests.contract.fakes.slack_fake import PATH, SlackFake
 from tests.contract.fakes.smtp_sink import SmtpSink
+from tests.contract.fakes.sns_fake import SnsFake
+from tests.contract.fakes.twilio_fake import TwilioFake
 
 NOW = datetime(2027, 1, 4, 3, 2, tzinfo=UTC)
 LOCAL = OutgoingGuard(["127.0.0.0/8"])
@@ -148,4 +151,56 @@ async def email_rig(timeout_seconds: float) -> AsyncIterator[Rig]:
         await channel.aclose()
 
 
-RIGS = {"email": email_rig, "slack": slack_rig, "webhook": webhook_rig}
+@asynccontextmanager
+async def twilio_texts_rig(timeout_seconds: float) -> AsyncIterator[Rig]:
+    async with TwilioFake() as twilio:
+        account = {**TWILIO_ACCOUNT, "api_url": twilio.url, "timeout_seconds": timeout_seconds}
+        channel = opened("sms", {"provider": "twilio", "twilio": account})
+        contact = Contact(channel="sms", address="+34 600 123 400")
+        impossible = Contact(channel="sms", address="600123400")
+        yield Rig(channel, contact, impossible, _HttpFar(twilio), [twilio_fake.TOKEN, "600 123 400", "600123400"])
+        await channel.aclose()
+
+
+@asynccontextmanager
+async def sns_texts_rig(timeout_seconds: float) -> AsyncIterator[Rig]:
+    async with SnsFake(NOW) as sns:
+        channel = opened("sms", {"provider": "sns", "sns": sns_settings(sns, timeout_seconds=timeout_seconds)})
+        contact = Contact(channel="sms", address="+34600123400")
+        impossible = Contact(channel="sms", address="+34600123400;+34600123401")
+        yield Rig(channel, contact, impossible, _HttpFar(sns), [sns_fake.SECRET, "600123400"])
+        await channel.aclose()
+
+
+@asynccontextmanager
+async def phone_rig(timeout_seconds: float) -> AsyncIterator[Rig]:
+    async with TwilioFake() as twilio:
+        settings = {**TWILIO_ACCOUNT, "api_url": twilio.url, "timeout_seconds": timeout_seconds}
+        channel = opened("phone", settings)
+        contact = Contact(channel="phone", address="+34600123400")
+        impossible = Contact(channel="phone", address="tel:+34600123400")
+        yield Rig(channel, contact, impossible, _HttpFar(twilio), [twilio_fake.TOKEN, "600123400"])
+        await channel.aclose()
+
+
+def sns_settings(sns: SnsFake, **more: Any) -> dict[str, Any]:
+    """Return the settings of an access key that the fake knows."""
+    return {
+        "region": sns_fake.REGION,
+        "access_key_id": sns_fake.KEY_ID,
+        "secret_access_key": sns_fake.SECRET,
+        "api_url": sns.url,
+        **more,
+    }
+
+
+TWILIO_ACCOUNT = {"account_sid": twilio_fake.SID, "auth_token": twilio_fake.TOKEN, "from": twilio_fake.SENDER}
+RIGS = {
+    "email": email_rig,
+    "phone": phone_rig,
+    "slack": slack_rig,
+    "sms": twilio_texts_rig,
+    "webhook": webhook_rig,
+}
+OTHER_RIGS = {"sms by sns": sns_texts_rig}
+"""Further ways of channels that have several."""

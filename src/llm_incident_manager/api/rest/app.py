@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from llm_incident_manager.api.problems import MethodNotAllowed, as_response, problem, problem_response
 from llm_incident_manager.api.rest import openapi
 from llm_incident_manager.api.rest.alertmanager import alertmanager_routes
+from llm_incident_manager.api.rest.channel_doors import channel_door_routes
 from llm_incident_manager.api.rest.docs_page import content_security_policy, docs_page
 from llm_incident_manager.api.rest.doors import door_routes
 from llm_incident_manager.api.rest.encode import encode
@@ -109,6 +110,7 @@ def rest_app(port: RestPort, *, data_folder: str = ".", sources: Mapping[str, So
     app.router.routes.extend([*opsgenie_routes(port), *heartbeat_routes(port)])
     app.router.routes.extend(door_routes(port, app.state.sources))
     app.router.routes.extend(alertmanager_routes(port))
+    app.router.routes.extend(channel_door_routes(port))
     app.add_api_route(openapi.PATH, _openapi, methods=["GET"], include_in_schema=False)
     app.add_api_route(DOCS, _docs, methods=["GET"], include_in_schema=False)
     app.add_middleware(LastResort)

@@ -14,6 +14,7 @@ from llm_incident_manager.engine.alerts import Alerts
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.heartbeats import Heartbeats
 from llm_incident_manager.engine.open_by_hand import OpenByHand
+from llm_incident_manager.engine.page_answers import Answers
 from llm_incident_manager.engine.ports import Store
 from llm_incident_manager.engine.query import Query
 from llm_incident_manager.engine.report import Report
@@ -195,7 +196,7 @@ class RestPort(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the API serves from.
 
     ``key_headers`` returns the lower-case names of the headers that sources' settings name; ``readiness`` answers
-    ``/ready``; ``store`` remembers the answers of an ``Idempotency-Key``.
+    ``/ready``; ``store`` remembers the answers of an ``Idempotency-Key``; ``channels`` are those that are open.
     """
 
     intake: IntakePort
@@ -217,11 +218,13 @@ class RestPort(msgspec.Struct, frozen=True, kw_only=True):
     pages: PagesPort
     links: LinksPort
     config_file: ConfigFilePort
+    answers: Answers
     settings: Callable[[str], TenantSettings]
     store: Store
     clock: Clock
     telemetry: Telemetry
     readiness: Callable[[], Readiness]
+    channels: Mapping[str, object] = msgspec.field(default_factory=dict)
     key_headers: Callable[[], frozenset[str]] = frozenset
     limits: Limits = Limits()
     version: str = ""

@@ -17,15 +17,14 @@ class Pressed(msgspec.Struct, frozen=True, kw_only=True):
     """A link, button or key of one page. ``token`` is the page's own (``engine/page_tokens.py``).
 
     ``address`` is who pressed, as a contact on that channel, where the channel knows it; else whoever was paged acts.
-    ``once`` names the request, so that it counts once though it is sent again; empty where the page itself does.
-    ``channel`` is the channel that the page must have gone by; empty for links.
+    ``channel`` is the channel that the page must have gone by; empty for links. The page's row says what is spent, so
+    that a request that is sent again does nothing.
     """
 
     token: str
     action: PageAction
     channel: str = ""
     address: str = ""
-    once: str = ""
     person: str = ""
     """The id of the user who acts, of those that :class:`Offer` names; for pages that went to several people."""
 
