@@ -22,11 +22,16 @@ class Loops:
         self._changes_due = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
         self._away: dict[str, str] = {}
+        self._beside: dict[str, Callable[[], bool]] = {}
 
     @property
     def degraded(self) -> frozenset[str]:
         """What some step is waiting for; one step's success says nothing of another's (a reader of a writer's)."""
-        return frozenset(self._away.values())
+        return frozenset(self._away.values()) | {name for name, is_away in self._beside.items() if is_away()}
+
+    def watch(self, name: str, is_away: Callable[[], bool]) -> None:
+        """Let ``name`` be degraded while ``is_away`` says so; it is asked whenever somebody looks."""
+        self._beside[name] = is_away
 
     async def run(self) -> None:
         """Run every loop until :meth:`stop`."""

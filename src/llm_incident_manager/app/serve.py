@@ -30,6 +30,7 @@ from llm_incident_manager.app.http_server import HttpServer, bind
 from llm_incident_manager.app.interpreter import settle
 from llm_incident_manager.app.logs import configure_logs
 from llm_incident_manager.app.modes import Loops
+from llm_incident_manager.app.queues import QueueReaders
 from llm_incident_manager.app.secrets_on_disk import keep, kept_or_new
 from llm_incident_manager.app.waiting_records import WaitingRecords
 from llm_incident_manager.bus.registry import open_bus
@@ -154,6 +155,8 @@ class Server:
         await self._first_key()
         self.loops = Loops(self.house)
         self.house.after_commit = self.loops.poke
+        self.queues = QueueReaders(self.house, addresses=guard.addresses, data_dir=config.data_dir)
+        self.loops.watch("queues", self.queues.is_away)
         self.apis: Apis = await build_apis(self.house, config, self.file, self.loops, self.url, self.reload, tokens)
         self.grpc: GrpcDoor = open_grpc(self.house, self.apis, config)
         self._stack.push_async_callback(self.grpc.stop)
@@ -239,6 +242,7 @@ class Server:
             ("live-listen", 1.0, self.apis.live.listen),
             ("live", LIVE_SECONDS, self.apis.live.run_once),
             ("websockets", 1.0, self.apis.websockets.tick),
+            ("queues", 1.0, self.queues.run_once),
         )
         housekeeping = Housekeeping(self.house, self.apis, self.config)
         for name, seconds, step in (*live, *housekeeping.steps()):
@@ -257,6 +261,7 @@ class Server:
         """Answer what is in flight, finish the step under way, close everything; the rest waits in the journal."""
         self.apis.stop()
         await asyncio.gather(*(server.stop() for server in self._servers), self.grpc.stop())
+        await self.queues.stop()
         self.loops.stop()
         late: set[asyncio.Task[None]] = set()
         if self._tasks:

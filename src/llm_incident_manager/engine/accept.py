@@ -228,8 +228,13 @@ class Intake:
             raise
         return [receipt for receipt in receipts if receipt is not None]
 
-    async def keep_rejected(self, answered: Iterable[tuple[bytes, Receipt]], caller: Caller) -> None:
-        """Keep as dead letters what of a batch was wrong: its sender may never look at the answers."""
+    async def keep_rejected(
+        self, answered: Iterable[tuple[bytes, Receipt]], caller: Caller, *, durably: bool = False
+    ) -> None:
+        """Keep as dead letters what of a batch was wrong: its sender may never look at the answers.
+
+        With ``durably`` they are kept when this returns; raises Unavailable where they cannot be.
+        """
         now = self._clock.now()
         bad = [
             self._letter(item, caller, peek(item).source, receipt.refusal, now)
@@ -237,18 +242,28 @@ class Intake:
             if isinstance(receipt.refusal, Invalid)
         ]
         if bad:
-            await self._letters.keep(caller.tenant, bad)
+            await self._letters.keep(caller.tenant, bad, durably=durably)
 
     def count_refused(self, caller: Caller, source: str) -> None:
         """Count a request that could not be read."""
         self._gate.refused(caller, source, "invalid")
 
     async def keep_refused(
-        self, body: bytes, caller: Caller, source: str, refused: Invalid, request: LetterRequest | None = None
+        self,
+        body: bytes,
+        caller: Caller,
+        source: str,
+        refused: Invalid,
+        request: LetterRequest | None = None,
+        *,
+        durably: bool = False,
     ) -> None:
-        """Keep a whole request that ``source`` could not make sound events of, as a dead letter."""
+        """Keep a whole request that ``source`` could not make sound events of, as a dead letter.
+
+        With ``durably`` it is kept when this returns; raises Unavailable where it cannot be.
+        """
         letter = self._letter(body, caller, source, refused, self._clock.now(), request)
-        await self._letters.keep(caller.tenant, [letter])
+        await self._letters.keep(caller.tenant, [letter], durably=durably)
 
     def _letter(
         self,

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
 import structlog
 
+from llm_incident_manager.domain.events.stable import stable_event_id
 from llm_incident_manager.engine.ports import Store
 from llm_incident_manager.engine.rows import DeadLetter, LetterRequest
 from llm_incident_manager.errors import Invalid, Unavailable
@@ -45,11 +47,23 @@ class RefusedEvents:
             request=request,
         )
 
-    async def keep(self, tenant: str, bad: Sequence[DeadLetter]) -> None:
-        """Keep them now, or with the next ones where the database is away."""
+    async def keep(self, tenant: str, bad: Sequence[DeadLetter], *, durably: bool = False) -> None:
+        """Keep them now, or with the next ones where the database is away.
+
+        With ``durably`` it raises Unavailable instead, and the same body of the same source is the same letter when it
+        is kept again: whoever could not be told that it is kept brings it again.
+        """
+        if durably:
+            known_again = [msgspec.structs.replace(letter, id=_made_id(letter)) for letter in bad]
+            await self._store.transact(tenant, lambda tx: tx.dead_letters.add(known_again))
+            return
         letters = [*self._unkept.pop(tenant, ()), *bad][-MAX_UNKEPT:]
         try:
             await self._store.transact(tenant, lambda tx: tx.dead_letters.add(letters))
         except Unavailable as away:
             self._unkept[tenant] = letters
             log.warning("dead_letters_wait", tenant=tenant, number=len(letters), reason=away.code)
+
+
+def _made_id(letter: DeadLetter) -> str:
+    return f"dl_{stable_event_id(letter.source, letter.body.decode('latin-1'))}"

@@ -88,6 +88,11 @@ class Telemetry:
         with self._lock:
             self._watched.setdefault(name, {})[_key(labels)] = value
 
+    def forget(self, name: str, labels: Mapping[str, str] | None) -> None:
+        """Ask no more for a watched gauge whose subject is gone."""
+        with self._lock:
+            self._watched.get(name, {}).pop(_key(labels), None)
+
     def snapshot(self) -> "Snapshot":
         """Return a copy of everything, watched gauges included; one that cannot be read now is left out."""
         with self._lock:

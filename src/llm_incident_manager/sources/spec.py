@@ -38,6 +38,7 @@ class SourceRequest:
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     sender: str = ""
+    message_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

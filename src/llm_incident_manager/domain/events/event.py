@@ -7,6 +7,7 @@ import msgspec
 
 from llm_incident_manager.domain.events.field_mapping import FieldMapping
 from llm_incident_manager.domain.events.log_rules import LogRule
+from llm_incident_manager.domain.events.queue import QueueSettings
 from llm_incident_manager.domain.vocabulary import Category, Environment, Severity
 
 
@@ -75,6 +76,7 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     ``redact`` names what is taken out before anything is kept (``domain.events.redact.KINDS``).
     ``quiet_seconds`` without an event end its incidents, where it never says itself that they are over. ``log_rules``
     say which of its log records become events. ``mapping`` says how its JSON becomes events, where no plugin knows.
+    ``queue`` is where its messages are fetched from, beside whatever it pushes.
     """
 
     name: str
@@ -92,6 +94,7 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     log_rules: tuple[LogRule, ...] = ()
     mapping: FieldMapping | None = None
     redact: tuple[str, ...] = ()
+    queue: QueueSettings | None = None
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def __repr__(self) -> str:

@@ -13,6 +13,8 @@ _SECRET_FIELDS = frozenset(
 )
 _SECRET_ADDRESSES = frozenset({"slack", "teams", "pagerduty", "opsgenie", "apprise"})
 """Channels whose address is itself what authorises: whoever knows it can post there."""
+_CREDENTIALS = re.compile(r"(?<=://).*@")
+"""Who and with which password, in the address of a queue."""
 
 
 def masked(document: dict[str, Any]) -> dict[str, Any]:
@@ -31,7 +33,7 @@ def masks_left(document: dict[str, Any]) -> list[str]:
     return [
         path
         for path in _masks(document, "")
-        if path.startswith("contacts.") or re.sub(r"\[\d+\]$", "", path).rpartition(".")[2] in _SECRET_FIELDS
+        if path.startswith("contacts.") or re.sub(r"\[\d+\]$", "", path).rpartition(".")[2] in (*_SECRET_FIELDS, "url")
     ]
 
 
@@ -47,6 +49,8 @@ def _contacts(value: Any) -> Any:
 def _masked(name: str, value: Any) -> Any:
     if name in _SECRET_FIELDS and isinstance(value, str | int) and not isinstance(value, bool) and value != "":
         return MASK
+    if name == "url" and isinstance(value, str):
+        return _CREDENTIALS.sub(f"{MASK}@", value)
     if isinstance(value, dict):
         return {inner: _masked(inner, member) for inner, member in value.items()}
     if isinstance(value, list):
@@ -100,5 +104,5 @@ def _masks(value: Any, path: str) -> Iterator[str]:
     elif isinstance(value, list):
         for at, member in enumerate(value):
             yield from _masks(member, f"{path}[{at}]")
-    elif isinstance(value, str) and (value == MASK or value.endswith(f"/{MASK}")):
+    elif isinstance(value, str) and (value == MASK or value.endswith(f"/{MASK}") or f"//{MASK}@" in value):
         yield path

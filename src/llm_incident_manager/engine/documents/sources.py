@@ -16,6 +16,7 @@ from llm_incident_manager.engine.documents.log_rules import parse_log_rules
 from llm_incident_manager.engine.documents.part import Part
 from llm_incident_manager.engine.documents.people import read_id
 from llm_incident_manager.engine.documents.source_mapping import parse_mapping
+from llm_incident_manager.engine.documents.source_queue import parse_queue
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -34,8 +35,11 @@ def parse_source(document: dict[str, Any], known: Known, findings: Findings) -> 
     if part.text("name", default=name) != name:
         part.fault("name", f"is not the id, {quoted(name)}; a source's id is its name")
     mode = part.one_of("mode", _MODES, default="push")
-    if mode != "push":
+    if mode == "pull":
         part.note("mode", f"mode {mode} is kept and not acted on yet; let the source push")
+    queue = parse_queue(part)
+    if mode == "queue" and not part.has("queue"):
+        part.fault("queue", "is required in mode queue; say where, as in queue: {url: amqp://…, exchange: …}")
     extra: dict[str, Any] = {"mode": mode}
     endpoint = part.text("endpoint", limit=2000)
     if endpoint and address_fault("webhook", endpoint):
@@ -70,6 +74,7 @@ def parse_source(document: dict[str, Any], known: Known, findings: Findings) -> 
         log_rules=parse_log_rules(part),
         mapping=fields,
         redact=_redact(part),
+        queue=queue,
         extra=extra,
     )
     if settings.key_header and not _HEADER.fullmatch(settings.key_header):
@@ -87,7 +92,7 @@ def without_key(document: dict[str, Any]) -> dict[str, Any]:
     A pulling source needs the key itself to call the other side.
     """
     authentication = document.get("authentication")
-    if not isinstance(authentication, dict) or document.get("mode", "push") != "push":
+    if not isinstance(authentication, dict) or document.get("mode") == "pull":
         return document
     key = authentication.get("api_key")
     if not isinstance(key, str | int) or isinstance(key, bool):
