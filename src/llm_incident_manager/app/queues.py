@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -99,7 +100,8 @@ class QueueReaders:
             if source.enabled and source.queue is not None
         }
 
-    def _begin(self, name: Name, settings: QueueSettings) -> None:
+    def reader_of(self, name: Name, settings: QueueSettings) -> QueueReader:
+        """Return a reader of this tenant's source; nothing is opened before its first step."""
         tenant, source = name
         house = self._house
         place = Place(
@@ -120,7 +122,7 @@ class QueueReaders:
             clock=house.clock,
             most_bytes=lambda: house.settings.server.limits.body_bytes,
         )
-        reader = QueueReader(
+        return QueueReader(
             f"{tenant}/{source}",
             open=opened,
             take=taking.take,
@@ -128,11 +130,13 @@ class QueueReaders:
             clock=house.clock,
             jitter=random.random,
         )
-        stopping = asyncio.Event()
-        task = asyncio.get_running_loop().create_task(_read(reader, stopping), name=f"queue:{tenant}/{source}")
+
+    def _begin(self, name: Name, settings: QueueSettings) -> None:
+        reader, stopping = self.reader_of(name, settings), asyncio.Event()
+        task = asyncio.get_running_loop().create_task(_read(reader, stopping), name=f"queue:{name[0]}/{name[1]}")
         self._running[name] = _Running(settings=settings, reader=reader, stopping=stopping, task=task)
         for figure, value in _FIGURES.items():
-            house.telemetry.watch(figure, _labels(name), lambda value=value: value(reader.condition))  # type: ignore[misc]
+            self._house.telemetry.watch(figure, _labels(name), partial(value, reader.condition))
 
     async def _end(self, names: list[Name]) -> None:
         ended = [self._running.pop(name) for name in names]

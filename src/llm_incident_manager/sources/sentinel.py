@@ -1,6 +1,6 @@
 """LLM-Sentinel: the documented event of specification §6.1, and what its code really sends (ING-11).
 
-That is the raw ``AnomalyEvent`` (queue ``sentinel.alerts``), that in a signed webhook, and its agents' decisions.
+That is the raw ``AnomalyEvent`` (exchange ``sentinel.alerts``), that in a signed webhook, and its agents' decisions.
 Neither has a title, a category or a resource: they are made here.
 """
 
@@ -177,8 +177,8 @@ SPEC = SourceSpec(
     ),
     setup="""# URL of the webhook; its secret is the signing_secret of source sentinel in your settings:
 {url}/api/v1/sources/sentinel?key={key}
-# Or hand on what the queue sentinel.alerts holds:
-curl {url}/api/v1/sources/sentinel -H "Authorization: Bearer {key}" -d @anomaly.json""",
+# Or let its RabbitMQ exchange be read, in your settings (docs/queues/rabbitmq.md):
+sources: {sentinel: {mode: queue, queue: {url: "amqp://…", exchange: sentinel.alerts, routing_keys: ["alert.#"]}}}""",
     read=read,
     signature=Signature(header="x-sentinel-signature", read=_signature),
     examples=(

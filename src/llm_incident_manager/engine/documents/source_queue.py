@@ -59,7 +59,7 @@ def parse_queue(owner: Part) -> QueueSettings | None:
         field=part.text("field", limit=_LONGEST_NAME),
         sasl=part.one_of("sasl", _SASL, default=_SASL[0]),
         prefetch=part.whole("prefetch", low=1, high=1000, unit="messages") or 100,
-        abandoned_seconds=part.whole("abandoned_after_seconds", low=5, high=3600, unit="seconds") or 60,
+        abandoned_seconds=part.whole("abandoned_after_seconds", low=1, high=3600, unit="seconds") or 60,
         from_now=part.one_of("start", ("beginning", "now"), default="beginning") == "now",
     )
 

@@ -17,7 +17,7 @@ from llm_incident_manager.sources.queues.headers import headers_of
 from llm_incident_manager.sources.queues.spec import CONNECT_SECONDS, RECEIVE_SECONDS, Message, Place, QueueSpec
 
 _PORTS = {"kafka": 9092, "kafkas": 9092}
-_SESSION_SECONDS = 10
+_SESSION_SECONDS = 6
 """After so long without a sign of life a node's partitions are given to the others."""
 _QUEUED_KBYTES = 16_384
 Partition = tuple[str, int]
@@ -167,7 +167,7 @@ class KafkaConnection:
             body=body,
             id=stable_event_id(topic, str(partition), str(offset), told, body.decode("latin-1")),
             at=datetime.fromtimestamp(milliseconds / 1000, UTC) if told and milliseconds > 0 else None,
-            headers=headers_of(record.headers() or ()),
+            headers=headers_of(_pairs(record)),
             path=topic,
             handle=((topic, partition), offset),
         )
@@ -178,8 +178,15 @@ class KafkaConnection:
 
 def _place_of(record: Record) -> tuple[Partition, int]:
     topic, partition, offset = record.topic(), record.partition(), record.offset()
-    assert topic is not None and partition is not None and offset is not None
+    assert topic is not None
+    assert partition is not None
+    assert offset is not None
     return (topic, partition), offset
+
+
+def _pairs(record: Record) -> list[tuple[str, Any]]:
+    found = record.headers() or []
+    return list(found.items()) if isinstance(found, dict) else list(found)
 
 
 async def open_kafka(settings: QueueSettings, place: Place) -> KafkaConnection:

@@ -238,6 +238,8 @@ async def _connected(url: str, broker: Broker, place: Place) -> Client:
             f"{url.partition('://')[0]}://{url.partition('://')[2].rpartition('@')[2]}",
             name=place.member,
             allow_reconnect=False,
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0,
             connect_timeout=int(CONNECT_SECONDS),
             error_cb=_told,
             **who,
