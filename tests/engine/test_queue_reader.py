@@ -103,7 +103,7 @@ async def test_what_fails_for_no_reason_that_it_tells_ends_as_a_dead_letter_and_
     assert desk.taken == [b"a", b"b"]
     ((body, reason),) = desk.buried
     assert body == b"poison"
-    assert reason.startswith("it failed here 5 times; mention err_")
+    assert reason.startswith("it failed here 5 times; mention err-")
     assert sorted(queue.forgotten) == [b"a", b"b", b"poison"]
     assert "a fault of ours" not in str(reader.condition.fault)
 

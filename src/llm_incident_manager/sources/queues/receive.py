@@ -4,17 +4,16 @@ It differs from ``sources/receive.py`` in what is at stake: an answer here lets 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import groupby
 from typing import Protocol
-
-import msgspec
 
 from llm_incident_manager.domain.events.document import parse, peek, written
 from llm_incident_manager.domain.events.stable import stable_event_id
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.receipts import Receipt
+from llm_incident_manager.engine.rows import LetterRequest
 from llm_incident_manager.engine.source_acts import Act
 from llm_incident_manager.errors import (
     Conflict,
@@ -24,7 +23,7 @@ from llm_incident_manager.errors import (
     RateLimited,
     Unavailable,
 )
-from llm_incident_manager.sources.receive import Acts, Chosen, item_of, translated
+from llm_incident_manager.sources.receive import Acts, Chosen, item_of, kept_request, translated
 from llm_incident_manager.sources.spec import Sent, SourceRequest, Step
 
 NotYet = IncidentManagerError
@@ -43,11 +42,38 @@ class QueueIntake(Protocol):
         self, answered: Iterable[tuple[bytes, Receipt]], caller: Caller, *, durably: bool = False
     ) -> None: ...
 
+    def count_refused(self, caller: Caller, source: str) -> None: ...
+
     async def keep_refused(
-        self, body: bytes, caller: Caller, source: str, refused: Invalid, *, durably: bool = False
+        self,
+        body: bytes,
+        caller: Caller,
+        source: str,
+        refused: Invalid,
+        request: LetterRequest | None = None,
+        *,
+        durably: bool = False,
     ) -> None: ...
 
     def require_open(self, caller: Caller, source: str) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """A message, and what its plugin made of it; ``over`` where it is a dead letter, or cannot be one now."""
+
+    request: SourceRequest
+    sent: Sent
+    over: bool = False
+    why_not: Unavailable | None = None
+
+    @property
+    def items(self) -> list[bytes]:
+        return [item_of(step) for step in self.sent.steps if not isinstance(step, Act)]
+
+    @property
+    def acts(self) -> list[Act]:
+        return [step for step in self.sent.steps if isinstance(step, Act)]
 
 
 class ReceiveQueued:
@@ -69,7 +95,7 @@ class ReceiveQueued:
         self._intake.require_open(caller, chosen.source)
         read = [await self._read(chosen, request, caller) for request in requests]
         answers: list[NotYet | None] = []
-        for acting, stretch in groupby(read, key=lambda each: isinstance(each, Sent) and bool(_acts_of(each))):
+        for acting, stretch in groupby(read, key=lambda each: bool(each.acts)):
             # A problem that comes back after its end must not join what the end is about: no event overtakes an act.
             for together in [[each] for each in stretch] if acting else [list(stretch)]:
                 answers += await self._taken(chosen, together, caller)
@@ -77,54 +103,64 @@ class ReceiveQueued:
 
     async def keep(self, body: bytes, caller: Caller, source: str, refused: Invalid) -> None:
         """Keep what can never be taken as a dead letter, durably; raises Unavailable."""
+        self._intake.count_refused(caller, source)
         await self._intake.keep_refused(body, caller, source, refused, durably=True)
 
-    async def _read(self, chosen: Chosen, request: SourceRequest, caller: Caller) -> Sent | Unavailable | None:
+    async def _read(self, chosen: Chosen, request: SourceRequest, caller: Caller) -> _Read:
         try:
-            return identified(chosen, request)
+            return _Read(request=request, sent=identified(chosen, request))
         except Invalid as refused:
-            try:
-                await self.keep(request.body, caller, chosen.source, refused)
-            except Unavailable as away:
-                return away
-            return None
+            self._intake.count_refused(caller, chosen.source)
+            return _Read(
+                request=request, sent=Sent(), over=True, why_not=await self._kept(chosen, request, caller, refused)
+            )
 
-    async def _taken(
-        self, chosen: Chosen, together: Sequence[Sent | Unavailable | None], caller: Caller
-    ) -> list[NotYet | None]:
-        items = [item for sent in together if isinstance(sent, Sent) for item in _items_of(sent)]
+    async def _kept(
+        self, chosen: Chosen, request: SourceRequest, caller: Caller, refused: Invalid
+    ) -> Unavailable | None:
+        """Keep a message as it came, so that it can be translated again once its source is repaired."""
         try:
-            receipts = await self._intake.accept_each(items, caller, all_or_none=False)
-            answered = list(zip(items, receipts, strict=True))
-            await self._intake.keep_rejected(answered, caller, durably=True)
-            for item, receipt in answered:
-                if isinstance(receipt.refusal, Forbidden):
-                    await self.keep(item, caller, chosen.source, Invalid(receipt.refusal.message, code="forbidden"))
+            await self._intake.keep_refused(
+                request.body, caller, chosen.source, refused, kept_request(chosen, request, ""), durably=True
+            )
+        except Unavailable as away:
+            return away
+        return None
+
+    async def _taken(self, chosen: Chosen, together: Sequence[_Read], caller: Caller) -> list[NotYet | None]:
+        items = [item for each in together for item in each.items]
+        try:
+            left = iter(await self._intake.accept_each(items, caller, all_or_none=False))
         except (Unavailable, RateLimited) as refused:
-            return [refused if isinstance(each, Sent) else each for each in together]
-        left = iter(receipts)
+            return [each.why_not if each.over else refused for each in together]
         answers: list[NotYet | None] = []
         for each in together:
-            if not isinstance(each, Sent):
-                answers.append(each)
-                continue
-            refusals = [next(left).refusal for _ in _items_of(each)]
-            later = next((one for one in refusals if isinstance(one, RateLimited | Unavailable)), None)
-            answers.append(later or await self._acted(chosen, each, caller))
+            answered = [(item, next(left)) for item in each.items]
+            answers.append(each.why_not if each.over else await self._answer(chosen, each, answered, caller))
         return answers
 
-    async def _acted(self, chosen: Chosen, sent: Sent, caller: Caller) -> NotYet | None:
-        acts = _acts_of(sent)
+    async def _answer(
+        self, chosen: Chosen, read: _Read, answered: Sequence[tuple[bytes, Receipt]], caller: Caller
+    ) -> NotYet | None:
+        refusals = [receipt.refusal for _, receipt in answered if receipt.refusal is not None]
+        later = next((each for each in refusals if isinstance(each, RateLimited | Unavailable)), None)
+        if later is not None:
+            return later
+        wrong = [Invalid(each.message, code=each.code) for each in refusals if isinstance(each, Forbidden)]
+        wrong += [each for each in refusals if isinstance(each, Invalid)]
         try:
-            if acts:
-                await self._acts.do(caller, acts)
+            if read.sent.is_batch:
+                await self._intake.keep_rejected(answered, caller, durably=True)
+            if wrong and (not read.sent.is_batch or any(isinstance(each, Forbidden) for each in refusals)):
+                why_not = await self._kept(chosen, read.request, caller, wrong[0])
+                if why_not is not None or len(refusals) == len(answered):
+                    return why_not
+            if read.acts:
+                await self._acts.do(caller, read.acts)
         except (Unavailable, RateLimited, Conflict) as refused:
             return refused
         except Invalid as refused:
-            try:
-                await self.keep(msgspec.json.encode(acts), caller, chosen.source, refused)
-            except Unavailable as away:
-                return away
+            return await self._kept(chosen, read.request, caller, refused)
         return None
 
 
@@ -160,11 +196,3 @@ def _named(step: Step, again: Step, made: str) -> Step:
         return step  # the intake says what is wrong with it
     lacks = isinstance(document, dict) and document.get("event_id") in (None, "")
     return written({**document, "event_id": made}) if lacks else step
-
-
-def _items_of(sent: Sent) -> list[bytes]:
-    return [item_of(step) for step in sent.steps if not isinstance(step, Act)]
-
-
-def _acts_of(sent: Sent) -> list[Act]:
-    return [step for step in sent.steps if isinstance(step, Act)]
