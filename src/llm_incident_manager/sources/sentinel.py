@@ -177,8 +177,8 @@ SPEC = SourceSpec(
     ),
     setup="""# URL of the webhook; its secret is the signing_secret of source sentinel in your settings:
 {url}/api/v1/sources/sentinel?key={key}
-# Or let its RabbitMQ exchange be read, in your settings (docs/queues/rabbitmq.md):
-sources: {sentinel: {mode: queue, queue: {url: "amqp://…", exchange: sentinel.alerts, routing_keys: ["alert.#"]}}}""",
+# Its RabbitMQ exchange sentinel.alerts can be read instead, see queues/rabbitmq.md. An anomaly by hand:
+curl {url}/api/v1/sources/sentinel -H "Authorization: Bearer {key}" -d @anomaly.json""",
     read=read,
     signature=Signature(header="x-sentinel-signature", read=_signature),
     examples=(
