@@ -259,9 +259,10 @@ class Simulation:
         chance = self.chance
         number = len(self.sent) + 1
         recovers = chance.random() < 0.12
+        source = chance.choice(("llm-sentinel", "llm-sentinel", "prometheus"))
         document = {
             "event_id": f"e{number}",
-            "source": "llm-sentinel",
+            "source": source,
             "timestamp": self.clock.now().isoformat(),
             "event_type": "resolved" if recovers else "anomaly",
             "category": chance.choice(("performance", "security", "cost")),
@@ -270,7 +271,7 @@ class Simulation:
             "resource": {"type": "model", "id": f"m{chance.randint(1, 2)}"},
         }
         sent = Sent(
-            tenant=chance.choice(TENANTS), source="llm-sentinel", event_id=f"e{number}", recovers=recovers,
+            tenant=chance.choice(TENANTS), source=source, event_id=f"e{number}", recovers=recovers,
             body=msgspec.json.encode(document),
         )  # fmt: skip
         self.sent.append(sent)

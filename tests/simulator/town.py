@@ -43,6 +43,7 @@ DOCUMENTS: dict[str, list[dict[str, Any]]] = {
         {"id": "models", "name": "Models", "members": ["bo"]},
     ],
     "catch_all": [{"targets": [_target("boss")]}],
+    "correlation": [{"keys": [{"name": "one model", "if": {"category": "performance"}, "key": "{resource.id}"}]}],
     "routes": [
         {
             "name": "costs", "priority": 5, "conditions": {"category": ["cost"]},

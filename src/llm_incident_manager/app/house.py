@@ -147,6 +147,9 @@ class House:
         self.after_commit()
         if incident.is_open:
             self.open_fingerprints.put(incident.tenant, incident.fingerprint, incident.id)
+            if incident.fold is not None:
+                own = (report.fingerprint for report in incident.fold.reports)
+                self.open_fingerprints.report(incident.tenant, (incident.fingerprint, *own), incident.id)
         else:
             self.open_fingerprints.drop(incident.tenant, incident.fingerprint, incident.id)
         if incident.times.mttr is not None and incident.resolved_at == incident.updated_at:
@@ -167,8 +170,21 @@ class House:
             for row in page:
                 self.open_fingerprints.put(row.tenant, row.fingerprint, row.incident_id)
             if len(page) < PAGE:
-                return
+                break
             after = f"{page[-1].tenant}/{page[-1].incident_id}"
+        await self._recall_reports()
+
+    async def _recall_reports(self) -> None:
+        place = ("", "")
+        while True:
+            page = await self.store.system_read(
+                lambda tx, place=place: tx.open_reports(after=place, limit=PAGE)  # type: ignore[misc]
+            )
+            for row in page:
+                self.open_fingerprints.report(row.tenant, (row.fingerprint, row.folded), row.incident_id)
+            if len(page) < PAGE:
+                return
+            place = (page[-1].tenant, page[-1].fingerprint)
 
     async def warm(self) -> None:
         """Read all identities that were ever counted; until then the database is asked about each event."""

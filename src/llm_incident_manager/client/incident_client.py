@@ -125,6 +125,11 @@ class IncidentClient(Connection):
         found: Document = self.call("GET", "/source_traffic")
         return found
 
+    def preview_folds(self, wanted: Mapping[str, Any]) -> Document:
+        """Return what cross-source keys (``keys``, else those that are set) would have folded in the last ``hours``."""
+        found: Document = self.call("POST", "/correlation/preview", body=dict(wanted))
+        return found
+
     def import_statuspage(self, content: bytes) -> Document:
         """Bring in a status page's history and return the counts; imported twice changes nothing."""
         counts: Document = self.call("POST", "/imports/statuspage", content=content)

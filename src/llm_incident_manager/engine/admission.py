@@ -7,6 +7,7 @@ other request may come.
 from collections.abc import Callable
 from datetime import datetime
 
+from llm_incident_manager.domain.correlation.cross_keys import folding
 from llm_incident_manager.domain.events.event import Event
 from llm_incident_manager.domain.events.normalise import accept_document
 from llm_incident_manager.domain.events.redact import redact_body
@@ -56,8 +57,8 @@ class Admission:
         """Events as they were read, for triage; what is missing is read from the journal again."""
 
     def joins(self, event: Event, tenant: str) -> bool:
-        """Whether an incident of its fingerprint is open."""
-        return not event.is_change and self._open.get(tenant, event.fingerprint) is not None
+        """Whether an incident of its fingerprint, or of its cross-source key, is open."""
+        return not event.is_change and self._open.joined(tenant, event) is not None
 
     def read(self, body: bytes, caller: Caller, now: datetime, settings: TenantSettings) -> Arrived:
         """Return the event in ``body``, as it may be kept; raises Invalid, or Forbidden (:class:`SourceGate`)."""
@@ -73,6 +74,8 @@ class Admission:
             kept = redact_body(body, own.redact)
         if kept is not body:
             event = accept_document(kept, tenant=caller.tenant, received_at=now, sources=settings.sources)
+        if settings.cross_keys:
+            event = folding(event, settings.cross_keys, caller.tenant)
         return Arrived(event, kept, (caller.tenant, event.source, event.event_id))
 
     def admit(self, arrived: Arrived, caller: Caller, arrival: Arrival, settings: TenantSettings) -> Admitted:
@@ -81,7 +84,7 @@ class Admission:
         Raises RateLimited, or Unavailable where too much is waiting already.
         """
         tenant, event = caller.tenant, arrived.event
-        joined = None if event.is_change else self._open.get(tenant, event.fingerprint)
+        joined = None if event.is_change else self._open.joined(tenant, event)
         kept = self._rate.admit(event, caller, joined is not None, arrival.monotonic, settings)
         if joined is not None and self._lag(arrival.monotonic) > MAX_LAG_SECONDS:
             self._gate.refused(caller, event.source, "lagging")
@@ -91,12 +94,12 @@ class Admission:
         incident_id = joined
         if opens and not event.recovers:
             incident_id = self._numbers.reserve(arrival.day)
-            self._open.put(tenant, event.fingerprint, incident_id)
+            self._open.put(tenant, event.mark, incident_id)
             self._untriaged.add(incident_id)
         elif event.recovers and incident_id is not None:
             # What comes after it must not be counted for what is over: it is triaged in order with what opens.
             opens = True
-            self._open.end(tenant, event.fingerprint, incident_id)
+            self._open.end(tenant, event.mark, incident_id)
         self._seen.begin(arrived.identity)
         record = Record(
             received_at=arrival.microseconds,
@@ -123,7 +126,7 @@ class Admission:
         """Take back what an event was given that could not be stored."""
         record = admitted.record
         if record.opens and record.incident_id is not None:
-            fingerprint = admitted.event.fingerprint
+            fingerprint = admitted.event.mark
             if admitted.event.recovers:
                 self._open.goes_on(record.tenant, fingerprint, record.incident_id)
             else:

@@ -42,8 +42,11 @@ class FingerprintNote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     def overtook(self, alarm: Event) -> bool:
         """Whether ``alarm`` is over already, by its sender's own times, and came within :data:`WINDOW`.
 
-        At the same instant it is new trouble: one page too many is better than one too few.
+        At the same instant it is new trouble, unless it was accepted first: one page too many is better than one too
+        few.
         """
+        if alarm.timestamp == self.said_at:
+            return alarm.received_at < self.heard_at
         return alarm.timestamp < self.said_at and alarm.received_at - self.heard_at <= WINDOW
 
 

@@ -3,20 +3,39 @@
 import asyncio
 from collections.abc import Collection, Iterable
 
+from llm_incident_manager.domain.events.event import Event
+
 Identity = tuple[str, str, str]
 """(tenant, source, event id): counted once, ever."""
 
 
 class OpenFingerprints:
-    """From (tenant, fingerprint) to the open incident, or to the one reserved for it; backed by the database."""
+    """From (tenant, fingerprint) to the open incident, or to the one reserved for it; backed by the database.
+
+    A folded incident stands under the fingerprint of its key and under those of the problems that sources report to it:
+    ``_reported`` holds these by incident, so that all of them end and go on together.
+    """
 
     def __init__(self) -> None:
         self._ids: dict[tuple[str, str], str] = {}
         self._ending: set[tuple[str, str, str]] = set()
+        self._reported: dict[tuple[str, str], set[str]] = {}
 
     def get(self, tenant: str, fingerprint: str) -> str | None:
         """Return the incident that an event of this fingerprint joins, or ``None``."""
         return self._ids.get((tenant, fingerprint))
+
+    def joined(self, tenant: str, event: Event) -> str | None:
+        """Return the incident that ``event`` joins: by its own fingerprint, or by its cross-source key; or ``None``."""
+        found = self._ids.get((tenant, event.fingerprint))
+        return found if found is not None or event.fold is None else self._ids.get((tenant, event.fold.fingerprint))
+
+    def report(self, tenant: str, fingerprints: Iterable[str], incident_id: str) -> None:
+        """Sources' own problems belong to this folded incident."""
+        mine = self._reported.setdefault((tenant, incident_id), set())
+        for fingerprint in fingerprints:
+            mine.add(fingerprint)
+            self.put(tenant, fingerprint, incident_id)
 
     def put(self, tenant: str, fingerprint: str, incident_id: str) -> None:
         """An incident was opened, or an id reserved, for this fingerprint."""
@@ -25,28 +44,35 @@ class OpenFingerprints:
 
     def drop(self, tenant: str, fingerprint: str, incident_id: str) -> None:
         """That incident is not open any more; another one of the fingerprint stays."""
-        if self._ids.get((tenant, fingerprint)) == incident_id:
-            del self._ids[(tenant, fingerprint)]
+        for each in (fingerprint, *self._reported.pop((tenant, incident_id), ())):
+            self._leave(tenant, each, incident_id)
 
     def end(self, tenant: str, fingerprint: str, incident_id: str) -> None:
         """Its recovery is on its way: what comes from now on is new trouble, whoever still counts for it meanwhile."""
-        self._ending.add((tenant, fingerprint, incident_id))
-        self.drop(tenant, fingerprint, incident_id)
+        for each in (fingerprint, *self._reported.get((tenant, incident_id), ())):
+            self._ending.add((tenant, each, incident_id))
+            self._leave(tenant, each, incident_id)
 
     def end_those(self, incident_ids: Collection[str]) -> None:
         """Their recoveries waited when the process started."""
-        waiting = [key for key, incident_id in self._ids.items() if incident_id in incident_ids]
-        for tenant, fingerprint in waiting:
-            self.end(tenant, fingerprint, self._ids[(tenant, fingerprint)])
+        waiting = [(*key, incident_id) for key, incident_id in self._ids.items() if incident_id in incident_ids]
+        for tenant, fingerprint, incident_id in waiting:
+            self.end(tenant, fingerprint, incident_id)
 
     def ended(self, tenant: str, fingerprint: str, incident_id: str) -> None:
         """Its recovery is triaged: the database says what came of it."""
-        self._ending.discard((tenant, fingerprint, incident_id))
+        for each in (fingerprint, *self._reported.get((tenant, incident_id), ())):
+            self._ending.discard((tenant, each, incident_id))
 
     def goes_on(self, tenant: str, fingerprint: str, incident_id: str) -> None:
         """Its recovery could not be stored."""
         self.ended(tenant, fingerprint, incident_id)
-        self._ids.setdefault((tenant, fingerprint), incident_id)
+        for each in (fingerprint, *self._reported.get((tenant, incident_id), ())):
+            self._ids.setdefault((tenant, each), incident_id)
+
+    def _leave(self, tenant: str, fingerprint: str, incident_id: str) -> None:
+        if self._ids.get((tenant, fingerprint)) == incident_id:
+            del self._ids[(tenant, fingerprint)]
 
     def __len__(self) -> int:
         return len(self._ids)

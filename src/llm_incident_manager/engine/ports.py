@@ -15,6 +15,7 @@ from llm_incident_manager.engine.fingerprint_notes import FingerprintNoteStore, 
 from llm_incident_manager.engine.heartbeat_store import HeartbeatStore
 from llm_incident_manager.engine.loads import CountsOpen
 from llm_incident_manager.engine.notification_store import NotificationStore
+from llm_incident_manager.engine.report_store import Reported, ReportStore
 from llm_incident_manager.engine.rows import (
     ApiKey,
     ConfigurationItem,
@@ -243,6 +244,8 @@ class Transaction(Protocol):
     def alerts(self) -> AlertStore: ...
     @property
     def fingerprint_notes(self) -> FingerprintNoteStore: ...
+    @property
+    def reports(self) -> ReportStore: ...
 
     def of(self, tenant: str) -> "Transaction":
         """Return the same transaction bound to another tenant (a batch may span several)."""
@@ -295,6 +298,9 @@ class SystemTransaction(Protocol):
     def open_fingerprints(self, *, after: str | None, limit: int) -> list[OpenFingerprint]:
         """Return the next page by tenant and incident id; ``after`` is ``tenant/incident_id`` of the last one seen."""
         ...
+
+    def open_reports(self, *, after: tuple[str, str], limit: int) -> list[Reported]:
+        """Return the next page of reports to open incidents, after (tenant, fingerprint) of the last one seen."""
 
     def last_incident_ids(self) -> list[str]:
         """Return the highest incident id (alias included) of each of the last 40 days that have any."""

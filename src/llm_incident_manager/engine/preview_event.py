@@ -7,11 +7,12 @@ import msgspec
 
 from llm_incident_manager.clock import Clock
 from llm_incident_manager.domain.classification.classify import classify
+from llm_incident_manager.domain.correlation.cross_keys import folding
 from llm_incident_manager.domain.events.event import Event
 from llm_incident_manager.domain.events.normalise import accept_document
 from llm_incident_manager.domain.vocabulary import Scope
 from llm_incident_manager.engine.caller import Caller
-from llm_incident_manager.engine.ports import Store
+from llm_incident_manager.engine.ports import Key, Store, Transaction
 from llm_incident_manager.engine.rows import StoredEvent
 from llm_incident_manager.engine.settings import TenantSettings
 from llm_incident_manager.engine.views.event import event_document
@@ -30,23 +31,29 @@ class PreviewEvent:
         self._clock = clock
 
     async def of(self, caller: Caller, items: Sequence[bytes]) -> list[dict[str, Any]]:
-        """Return for each item ``{event, severity, severity_reason, would, incident_id, errors}``."""
+        """Return for each item ``{event, severity, severity_reason, cross_key, would, incident_id, errors}``."""
         caller.require(Scope.READ)
         settings, now = self._settings(caller.tenant), self._clock.now()
         read: list[Event | Invalid] = []
         for item in items:
             try:
-                read.append(accept_document(item, tenant=caller.tenant, received_at=now, sources=settings.sources))
+                event = accept_document(item, tenant=caller.tenant, received_at=now, sources=settings.sources)
+                read.append(folding(event, settings.cross_keys, caller.tenant))
             except Invalid as invalid:
                 read.append(invalid)
         events = [event for event in read if isinstance(event, Event)]
         fingerprints = [event.fingerprint for event in events]
         keys = [(event.source, event.event_id) for event in events]
-        standing, known = await self._store.read(
-            caller.tenant, lambda tx: (tx.incidents.open_by_fingerprint(fingerprints), tx.events.known(keys))
-        )
-        found = {fingerprint: incident.id for fingerprint, incident in standing.items()}
-        return [_shown(each, settings, found, set(known)) for each in read]
+
+        def look(tx: Transaction) -> tuple[dict[str, str], set[Key]]:
+            """Return the open incident of each fingerprint, also of those that are reported to a folded one."""
+            folded = tx.reports.open_of(fingerprints)
+            wanted = [*fingerprints, *(event.mark for event in events), *folded.values()]
+            standing = {mark: incident.id for mark, incident in tx.incidents.open_by_fingerprint(wanted).items()}
+            return standing | {own: standing[mark] for own, mark in folded.items()}, set(tx.events.known(keys))
+
+        found, known = await self._store.read(caller.tenant, look)
+        return [_shown(each, settings, found, known) for each in read]
 
 
 def _shown(
@@ -55,11 +62,11 @@ def _shown(
     if isinstance(read, Invalid):
         errors = [{"field": fault.field, "message": fault.message} for fault in read.faults]
         return {
-            "event": None, "severity": None, "severity_reason": None, "would": None, "incident_id": None,
-            "errors": errors,
+            "event": None, "severity": None, "severity_reason": None, "cross_key": None, "would": None,
+            "incident_id": None, "errors": errors,
         }  # fmt: skip
     decided = classify(read, settings.rules, settings.thresholds)
-    joins = None if read.is_change else standing.get(read.fingerprint)
+    joins = None if read.is_change else standing.get(read.fingerprint, standing.get(read.mark))
     if (read.source, read.event_id) in known:
         would = KNOWN
     elif read.is_change or (read.recovers and joins is None):
@@ -80,6 +87,7 @@ def _shown(
         "event": event_document(stored),
         "severity": decided.severity.value,
         "severity_reason": decided.sentence,
+        "cross_key": {"name": read.fold.rule, "key": read.fold.key} if read.fold is not None else None,
         "would": would,
         "incident_id": joins,
         "errors": [],

@@ -8,6 +8,7 @@ import structlog
 
 from llm_incident_manager.domain.classification.rules import Rule
 from llm_incident_manager.domain.classification.thresholds import Threshold
+from llm_incident_manager.domain.correlation.cross_keys import CrossKey
 from llm_incident_manager.domain.escalation.policy import Policy
 from llm_incident_manager.domain.events.event import SourceSettings
 from llm_incident_manager.domain.oncall.schedule import Schedule
@@ -17,7 +18,7 @@ from llm_incident_manager.domain.routing.route import Route
 from llm_incident_manager.domain.routing.silence import Silence
 from llm_incident_manager.engine.documents.classification import Classifying
 from llm_incident_manager.engine.documents.findings import Findings
-from llm_incident_manager.engine.documents.kinds import Kind, Written
+from llm_incident_manager.engine.documents.kinds import SINGLE, Kind, Written
 from llm_incident_manager.engine.documents.known import Known, survey
 from llm_incident_manager.engine.documents.parse import PARSERS, read
 from llm_incident_manager.engine.documents.server import Limits, Retention, ServerSettings
@@ -47,6 +48,7 @@ class TenantSettings(msgspec.Struct, frozen=True, kw_only=True):
     sources: dict[str, SourceSettings] = msgspec.field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     thresholds: tuple[Threshold, ...] = ()
+    cross_keys: tuple[CrossKey, ...] = ()
     limits: Limits = Limits()
     retention: Retention = Retention()
     paused: frozenset[str] = frozenset()
@@ -121,6 +123,7 @@ def build_settings(
         sources=values[Kind.SOURCES],
         rules=classifying.rules,
         thresholds=classifying.thresholds,
+        cross_keys=values[Kind.CORRELATION].get(Kind.CORRELATION.value, ()),
         limits=server.limits,
         retention=server.retention,
         silences=tuple(values[Kind.SILENCES].values()),
@@ -196,4 +199,4 @@ def _as_they_count(values: dict[str, dict[str, Any]]) -> dict[str, Schedule]:
 
 def _identity(item: Written) -> dict[str, Any]:
     """Return what a document must say of itself: the id under which it is stored."""
-    return {} if item.kind in (Kind.CATCH_ALL, Kind.CLASSIFICATION) else {"id": item.id}
+    return {} if item.kind in SINGLE else {"id": item.id}

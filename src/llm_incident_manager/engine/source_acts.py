@@ -24,6 +24,7 @@ from llm_incident_manager.engine import act_changes
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.commit import commit
 from llm_incident_manager.engine.context import Context, Contexts
+from llm_incident_manager.engine.folds import over_for
 from llm_incident_manager.engine.memory import OpenFingerprints
 from llm_incident_manager.engine.openings import ending
 from llm_incident_manager.engine.ports import Store, Transaction
@@ -119,8 +120,7 @@ class SourceActs:
         if standing is not None:
             await self._untriaged.wait(standing)
             return standing
-        found = await self._store.read(tenant, lambda tx: tx.incidents.last_by_fingerprint([mark]))
-        return found.get(mark)
+        return await self._store.read(tenant, lambda tx: _newest(tx, mark))
 
     async def do(self, caller: Caller, acts: Sequence[Act]) -> list[ActReceipt]:
         """Do them in order, in one transaction; one that overtook its trigger waits up to 2 s for it."""
@@ -162,12 +162,17 @@ class _Batch:
         wanted = {_fingerprint(tx.tenant, act) for act in acts if act.incident_id is None}
         named = [act.incident_id for act in acts if act.incident_id is not None]
         self._by_fingerprint = tx.incidents.open_by_fingerprint(wanted) if wanted else {}
+        missing = wanted - self._by_fingerprint.keys()
+        reported = tx.reports.open_of(missing) if missing else {}
+        if reported:
+            folded = tx.incidents.open_by_fingerprint(reported.values())
+            self._by_fingerprint |= {own: folded[place] for own, place in reported.items() if place in folded}
         self._by_id = tx.incidents.get_many(named) if named else {}
         self.changed: dict[str, Incident] = {}
 
     def done(self, act: Act) -> ActReceipt:
         incident = self._incident(act)
-        if incident is None or incident.source != act.source or not incident.is_open:
+        if incident is None or not incident.is_open or not _is_its_own(incident, act.source):
             return ActReceipt(status="unknown")
         mark = _mark(act, incident)
         if mark is not None and not self._tx.events.add([(mark, incident.id)]):
@@ -219,7 +224,19 @@ def _changes(act: Act, incident: Incident, by: Actor, context: Context, *, at: d
         case ActKind.REMOVE:
             return act_changes.removed(incident, act.fields)
         case ActKind.RESOLVE:
-            return ending(incident, act.source, text, context)
+            fold, said = incident.fold, stable_event_id(incident.id, *_facts(act))
+            if fold is None:
+                return ending(incident, act.source, text, context)
+            return over_for(incident, fold, fold.of_source(act.source), said, at, text, context)
+
+
+def _newest(tx: Transaction, mark: str) -> str | None:
+    return tx.incidents.last_by_fingerprint([mark]).get(mark) or tx.reports.last_of(mark)
+
+
+def _is_its_own(incident: Incident, source: str) -> bool:
+    """Whether ``source`` opened it, or is among those that report it."""
+    return incident.source == source or (incident.fold is not None and bool(incident.fold.of_source(source)))
 
 
 def _actor(act: Act) -> Actor:

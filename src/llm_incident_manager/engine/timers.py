@@ -14,6 +14,7 @@ from llm_incident_manager.domain.incidents.decide import ResolutionGiven
 from llm_incident_manager.domain.incidents.evolve import applied
 from llm_incident_manager.domain.incidents.incident import SYSTEM, Incident
 from llm_incident_manager.domain.incidents.ladder import StepKind
+from llm_incident_manager.domain.incidents.reports import named
 from llm_incident_manager.domain.incidents.transitions import next_status
 from llm_incident_manager.domain.vocabulary import Action, NotificationType
 from llm_incident_manager.engine.commit import commit
@@ -73,7 +74,8 @@ def _climb(incident: Incident, context: Context, *, at: datetime) -> list[Change
 def _quiet(incident: Incident) -> list[Change]:
     """Return the end of an incident whose source never says that it is over."""
     minutes = (incident.quiet_seconds or 0) / 60
-    notes = f"Nothing more came from {incident.source} for {minutes:g} minutes."
+    source = named(incident.fold.reporting) if incident.fold is not None else incident.source
+    notes = f"Nothing more came from {source} for {minutes:g} minutes."
     return decide.resolve(incident, by=SYSTEM, given=ResolutionGiven(resolution_notes=notes), walk=True)
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 import structlog
 
 from llm_incident_manager.clock import Clock
+from llm_incident_manager.domain.correlation.cross_keys import folding
 from llm_incident_manager.domain.events.event import Event
 from llm_incident_manager.domain.events.normalise import accept_document
 from llm_incident_manager.engine.context import Contexts
@@ -172,7 +173,7 @@ class Triage:
         self._journal.done([entry.position for entry in entries])
         for item in items:
             if item.record.opens and item.record.incident_id is not None:
-                self._open.ended(tenant, item.event.fingerprint, item.record.incident_id)
+                self._open.ended(tenant, item.event.mark, item.record.incident_id)
         self._after(tenant, entries, result)
 
     def _after(self, tenant: str, entries: Sequence[Entry], result: Triaged) -> None:
@@ -184,6 +185,8 @@ class Triage:
             )
             if incident.times.mttd is not None:
                 self._telemetry.observe("incident_mttd_seconds", None, incident.times.mttd)
+        for incident_id, fingerprints in result.reported.items():
+            self._open.report(tenant, fingerprints, incident_id)
         for fingerprint, reserved in result.void:
             self._open.drop(tenant, fingerprint, reserved)
         for incident in result.ended:
@@ -207,6 +210,8 @@ class Triage:
             except Invalid as invalid:
                 # It was valid when it was answered: settings may have changed since. Read it without them.
                 event = _read_again(entry, received, invalid)
+            keys = self._contexts(entry.record.tenant).settings.cross_keys
+            event = folding(event, keys, entry.record.tenant) if keys else event
         return Item(event=self._enrich(event), record=entry.record)
 
     def _reserve(self, at: datetime) -> str:

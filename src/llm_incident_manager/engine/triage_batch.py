@@ -8,10 +8,12 @@ import msgspec
 from llm_incident_manager.domain.correlation.relate import links_of
 from llm_incident_manager.domain.events.event import Event
 from llm_incident_manager.domain.incidents import decide
+from llm_incident_manager.domain.incidents.changes import ReportChanged
 from llm_incident_manager.domain.incidents.incident import SYSTEM, Incident
 from llm_incident_manager.engine.commit import Opened, commit, prepare_opening, write_openings
 from llm_incident_manager.engine.context import Context
 from llm_incident_manager.engine.fingerprint_notes import FingerprintNote
+from llm_incident_manager.engine.folds import folding_of, place_of, places_of, reports_of, said_over
 from llm_incident_manager.engine.loads import Loads
 from llm_incident_manager.engine.openings import classified, integration, joining, opening, recovering, starts_at
 from llm_incident_manager.engine.overtaken import noted, only_proposes, over_at_once, speaks_of, told_before
@@ -27,10 +29,16 @@ Reserve = Callable[[datetime], str]
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """One accepted event and its journal record."""
+    """One accepted event and its journal record; ``fingerprint`` is that of the incident it belongs to."""
 
     event: Event
     record: Record
+    place: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the incident that it joins or opens: its own, unless a cross-source key folds it."""
+        return self.place or self.event.fingerprint
 
     @property
     def key(self) -> Key:
@@ -42,6 +50,7 @@ class Triaged(msgspec.Struct, kw_only=True):
     """What a batch did: incidents opened and ended, and which incident stands for a fingerprint now.
 
     ``void`` are ids that were reserved for a fingerprint and stand for nothing open; ``notes`` the recoveries.
+    ``reported`` are the sources' own fingerprints of folded incidents that are open.
     """
 
     opened: list[Incident] = msgspec.field(default_factory=list)
@@ -49,6 +58,7 @@ class Triaged(msgspec.Struct, kw_only=True):
     standing: dict[str, str] = msgspec.field(default_factory=dict)
     void: list[tuple[str, str]] = msgspec.field(default_factory=list)
     notes: dict[str, FingerprintNote] = msgspec.field(default_factory=dict)
+    reported: dict[str, list[str]] = msgspec.field(default_factory=dict)
 
 
 class _Group(msgspec.Struct, kw_only=True):
@@ -68,10 +78,14 @@ def triage_batch(tx: Transaction, items: Sequence[Item], context: Context, reser
     asked: set[Key] = set()
     _keep_changes(tx, [item for item in first.values() if item.event.is_change])
     waiting = [item for item in first.values() if not item.event.is_change]
+    folded = False
     while waiting:
-        standing = tx.incidents.open_by_fingerprint({item.event.fingerprint for item in waiting})
+        standing, places = places_of(tx, ((item.event, item.record) for item in waiting))
+        folded = folded or bool(places)
+        if folded:
+            waiting = [_placed(item, place_of(item.event, places)) for item in waiting]
         # What joins is counted by its insert; only where an incident might open must be known before who was counted.
-        unsure = {item.key for item in waiting if item.event.fingerprint not in standing} - asked
+        unsure = {item.key for item in waiting if item.fingerprint not in standing} - asked
         if unsure:
             asked |= unsure
             known |= tx.events.known(unsure)
@@ -82,6 +96,10 @@ def triage_batch(tx: Transaction, items: Sequence[Item], context: Context, reser
     if result.notes:
         tx.fingerprint_notes.put(list(result.notes.values()))
     return result
+
+
+def _placed(item: Item, place: str) -> Item:
+    return item if item.fingerprint == place else msgspec.structs.replace(item, place=place)
 
 
 def _keep_changes(tx: Transaction, items: Sequence[Item]) -> None:
@@ -119,10 +137,11 @@ def _wave(
     """
     by_fingerprint: dict[str, list[Item]] = {}
     for item in items:
-        by_fingerprint.setdefault(item.event.fingerprint, []).append(item)
+        by_fingerprint.setdefault(item.fingerprint, []).append(item)
     missing = [fingerprint for fingerprint in by_fingerprint if fingerprint not in standing]
     before = tx.incidents.last_by_fingerprint(missing) if missing else {}
-    notes = tx.fingerprint_notes.of(missing) | result.notes if missing else {}
+    owns = {item.event.fingerprint for each in missing for item in by_fingerprint[each]}
+    notes = tx.fingerprint_notes.of(owns) | result.notes if missing else {}
     left: list[Item] = []
     openings: list[tuple[Opened, list[Item]]] = []
     for fingerprint, group in by_fingerprint.items():
@@ -132,16 +151,16 @@ def _wave(
             again += _join(tx, incident, stretch, context, result)
             left += rest
             continue
-        last, note = before.get(fingerprint), notes.get(fingerprint)
-        group = _without_latecomers(tx, group, last, note, context, result)
+        last = before.get(fingerprint)
+        group = _without_latecomers(tx, group, last, notes, context, result)
         group = _without_leading_recoveries(tx, group, result)
         if not group:
             continue
-        note = _newest(note, result.notes.get(fingerprint))
+        notes |= result.notes
         stretch, rest = _stretch(group)
         if stretch.recovery is not None:
             rest = [stretch.recovery, *rest]
-        opened = _open(tx, stretch.items, context, reserve, last, note, loads)
+        opened = _open(tx, stretch.items, context, reserve, last, notes, loads)
         openings.append((opened, stretch.items))
         left += rest
     return left + _write(tx, openings, result)
@@ -161,8 +180,10 @@ def _write(tx: Transaction, openings: Sequence[tuple[Opened, list[Item]]], resul
             left += items
             continue
         result.opened.append(incident)
+        if incident.fold is not None:
+            tx.reports.put([(report.fingerprint, incident.id) for report in incident.fold.reports])
         if incident.is_open:
-            result.standing[incident.fingerprint] = incident.id
+            _stands(incident, result)
         else:
             result.ended.append(incident)
             result.void += _reserved(items)
@@ -180,7 +201,7 @@ def _open(
     context: Context,
     reserve: Reserve,
     last: str | None,
-    note: FingerprintNote | None,
+    notes: Mapping[str, FingerprintNote],
     loads: Loads,
 ) -> Opened:
     event = items[0].event
@@ -190,10 +211,15 @@ def _open(
     links = links_of(event, last=last, parent=_parent(tx, event))
     source = context.settings.sources.get(event.source)
     quiet = source.quiet_seconds if source is not None else None
+    passed = all(_was_passed(item.event, notes) for item in items)
+    fold = folding_of(event, items[0].fingerprint, context, over=passed)
     change = opening(event, worst, tenant=tx.tenant, incident_id=reserved, links=links, quiet_seconds=quiet)
-    more = joining(None, [item.event for item in items[1:]], context)
+    change = msgspec.structs.replace(change, fingerprint=items[0].fingerprint, fold=fold)
+    others = [item.event for item in items[1:]]
+    more = joining(None, others, context) + reports_of(fold, others, notes, context)
     at = starts_at(event.received_at, tx.now)
-    if note is not None and all(note.overtook(item.event) for item in items):
+    note = notes.get(event.fingerprint)
+    if note is not None and passed:
         if only_proposes(note.source, context):
             more += decide.comment(told_before(note), comment_id=context.ids.new("cmt"))
         else:
@@ -226,14 +252,29 @@ def _join(tx: Transaction, incident: Incident, stretch: _Group, context: Context
         counted = [item for item in stretch.items if item.key in new]
         before = [item for item in stretch.items if item.key not in new]
     _point(tx, counted, incident.id)
-    changes = joining(incident, [item.event for item in counted], context)
+    joined = [item.event for item in counted]
+    changes = joining(incident, joined, context)
+    if changes and incident.fold is not None:
+        notes = tx.fingerprint_notes.of(event.fingerprint for event in joined) | result.notes
+        news = reports_of(incident.fold, joined, notes, context)
+        tracked = {report.fingerprint for report in incident.fold.reports}
+        tracked |= {each.fingerprint for each in news if isinstance(each, ReportChanged)}
+        tx.reports.put([(event.fingerprint, incident.id) for event in joined if event.fingerprint in tracked])
+        changes += news
     if changes:
         tx.events.keep(_payloads(counted, incident.id, counted=incident.event_count))
         incident = commit(tx, incident, changes, by=SYSTEM, context=context)
-    result.standing[incident.fingerprint] = incident.id
+    _stands(incident, result)
     if stretch.recovery is not None:
         _recover(tx, incident, stretch.recovery, context, result)
     return before
+
+
+def _stands(incident: Incident, result: Triaged) -> None:
+    result.standing[incident.fingerprint] = incident.id
+    if incident.fold is not None:
+        own = [report.fingerprint for report in incident.fold.reports]
+        result.reported[incident.id] = [incident.fingerprint, *own]
 
 
 def _recover(tx: Transaction, incident: Incident, item: Item, context: Context, result: Triaged) -> None:
@@ -245,18 +286,22 @@ def _recover(tx: Transaction, incident: Incident, item: Item, context: Context, 
         noted(result.notes, item.event, None)
         return
     noted(result.notes, item.event, incident.id)
-    changes = recovering(incident, item.event, context)
+    told = recovering if incident.fold is None else said_over
+    changes = told(incident, item.event, context)
     after = commit(tx, incident, changes, by=integration(item.event.source), context=context)
     if not after.is_open:
         result.ended.append(after)
         result.standing.pop(after.fingerprint, None)
+        result.reported.pop(after.id, None)
+    elif after.fold is not None:
+        _stands(after, result)
 
 
 def _without_latecomers(
     tx: Transaction,
     items: Sequence[Item],
     last: str | None,
-    note: FingerprintNote | None,
+    notes: Mapping[str, FingerprintNote],
     context: Context,
     result: Triaged,
 ) -> list[Item]:
@@ -266,8 +311,7 @@ def _without_latecomers(
     do those that the recovery which ended it has overtaken.
     """
     named = [item for item in items if not item.record.opens and item.record.incident_id == last]
-    behind = note is not None and note.incident_id == last
-    passed = [item for item in items if behind and note is not None and _was_passed(item.event, note)]
+    passed = [item for item in items if last is not None and _was_passed(item.event, notes, last)]
     if last is None or not (named or passed):
         return list(items)
     incident = tx.incidents.get(last)
@@ -284,18 +328,15 @@ def _without_latecomers(
     return [item for item in items if item not in late]
 
 
-def _was_passed(event: Event, note: FingerprintNote) -> bool:
-    return not event.recovers and note.overtook(event)
-
-
-def _newest(one: FingerprintNote | None, other: FingerprintNote | None) -> FingerprintNote | None:
-    both = [note for note in (one, other) if note is not None]
-    return max(both, key=lambda note: note.said_at, default=None)
+def _was_passed(event: Event, notes: Mapping[str, FingerprintNote], ended: str | None = None) -> bool:
+    """Whether a recovery overtook the event; with ``ended`` only the one that ended this incident."""
+    note = notes.get(event.fingerprint)
+    return note is not None and not event.recovers and note.overtook(event) and ended in (None, note.incident_id)
 
 
 def _reserved(items: Iterable[Item]) -> list[tuple[str, str]]:
     """Return (fingerprint, id) of what was answered for these."""
-    return [(item.event.fingerprint, item.record.incident_id) for item in items if item.record.incident_id is not None]
+    return [(item.fingerprint, item.record.incident_id) for item in items if item.record.incident_id is not None]
 
 
 def _without_leading_recoveries(tx: Transaction, items: Sequence[Item], result: Triaged) -> list[Item]:

@@ -22,6 +22,7 @@ from llm_incident_manager.storage.schema import (
     INCIDENT_TAGS,
     INCIDENTS,
     NOTIFICATIONS,
+    REPORTS,
     SIGN_IN_LINKS,
     TIMERS,
 )
@@ -44,6 +45,7 @@ _INCIDENT_TABLES = (
     EVENTS,
     TIMERS,
     NOTIFICATIONS,
+    REPORTS,
 )
 # Where each tenant's chain begins that must stay: at the first link that is not old, and never behind the newest.
 _FIRST_KEPT = (

@@ -30,6 +30,16 @@ ALERTS = Table(
     Index("ix_alerts_ends", "is_firing", "ends_at"),
 )
 
+# To which incident a source's own fingerprint belongs, where a cross-source key folded it.
+REPORTS = Table(
+    "reports",
+    SCHEMA,
+    name_column("tenant", key=True),
+    name_column("fingerprint", key=True),
+    name_column("incident_id"),
+    Index("ix_reports_incident", "tenant", "incident_id"),
+)
+
 # What is known of a fingerprint beside its incidents: the newest recovery, by its sender's time (said_at) and ours
 # (heard_at), and the incident that counted the newest news; null where there was none.
 FINGERPRINT_NOTES = Table(

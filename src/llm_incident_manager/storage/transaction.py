@@ -11,6 +11,7 @@ from llm_incident_manager.domain.escalation.timer import Timer
 from llm_incident_manager.domain.notifications.notification import Notification
 from llm_incident_manager.engine.alert_rows import Alert
 from llm_incident_manager.engine.fingerprint_notes import Overtaking
+from llm_incident_manager.engine.report_store import Reported
 from llm_incident_manager.engine.rows import ApiKey, Heartbeat, OpenFingerprint, OutboxRow, SignInLink, Tenant
 from llm_incident_manager.storage import (
     alerts,
@@ -20,6 +21,7 @@ from llm_incident_manager.storage import (
     keys,
     notifications,
     outbox,
+    reports,
     retention,
     tenants,
     timers,
@@ -36,6 +38,7 @@ from llm_incident_manager.storage.incidents import SqlIncidents
 from llm_incident_manager.storage.keys import SqlKeys
 from llm_incident_manager.storage.notifications import SqlNotifications
 from llm_incident_manager.storage.outbox import SqlOutbox
+from llm_incident_manager.storage.reports import SqlReports
 from llm_incident_manager.storage.timers import SqlTimers
 
 
@@ -108,6 +111,9 @@ class SqlSystemTransaction:
 
     def open_fingerprints(self, *, after: str | None, limit: int) -> list[OpenFingerprint]:
         return warming.open_fingerprints(self._connection, after, limit)
+
+    def open_reports(self, *, after: tuple[str, str], limit: int) -> list[Reported]:
+        return reports.open_reports(self._connection, after, limit)
 
     def last_incident_ids(self) -> list[str]:
         return warming.last_incident_ids(self._connection, self.now)
@@ -228,3 +234,7 @@ class SqlTransaction:
     @cached_property
     def fingerprint_notes(self) -> SqlFingerprintNotes:
         return SqlFingerprintNotes(self._connection, self.tenant)
+
+    @cached_property
+    def reports(self) -> SqlReports:
+        return SqlReports(self._connection, self.tenant)

@@ -27,6 +27,7 @@ from llm_incident_manager.api.dashboard.words import (
 )
 
 _LONGEST_RAW = 8000
+_REPORTS_SHOWN = 8
 
 
 class Relative(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +40,25 @@ class Relative(msgspec.Struct, frozen=True, kw_only=True):
     status_text: str
     kind: str
     reason: str
+
+
+class ReportLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What one source says of its own problem; ``at`` is when it said so."""
+
+    source: str
+    title: str
+    says: str
+    tone: str
+    at: datetime | None
+
+
+class Reported(msgspec.Struct, frozen=True, kw_only=True):
+    """Who reports an incident that a cross-source key made one."""
+
+    tally: str
+    why: str
+    lines: list[ReportLine]
+    more: list[ReportLine]
 
 
 class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +100,7 @@ class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
     merged_into: str
     relatives: list[Relative]
     upstream: list[Relative]
+    reported: Reported | None
     plots: list[Plot]
     raw: str
     raw_id: str
@@ -148,12 +169,38 @@ def incident_view(
         merged_into=str(incident.get("duplicate_of") or ""),
         relatives=relatives,
         upstream=[relative for relative in relatives if relative.kind == "explained by"],
+        reported=_reported(incident.get("reported_by")),
         plots=plots_of(events),
         raw=_raw(events),
         raw_id=str(events[0].get("event_id") or "") if events else "",
         tags=[shorten(f"{key}: {value}", 80) for key, value in list((incident.get("tags") or {}).items())[:20]],
         labels=[shorten(label, 60) for label in (incident.get("labels") or ())[:20]],
         details=_details(incident, resource),
+    )
+
+
+def _reported(found: dict[str, Any] | None) -> Reported | None:
+    if not found:
+        return None
+    lines = [_report(each) for each in found["reports"]]
+    still = sum(line.tone != "ok" for line in lines)
+    ends = "any of them ends it" if found["resolve"] == "any" else "all of them must be over"
+    return Reported(
+        tally=f"{still} of {len(lines)} report it now",
+        why=shorten(f"One incident by the key “{found['cross_key']}”, {found['key']}: {ends}.", 300),
+        lines=lines[:_REPORTS_SHOWN],
+        more=lines[_REPORTS_SHOWN:],
+    )
+
+
+def _report(found: dict[str, Any]) -> ReportLine:
+    over = found["state"] == "over"
+    return ReportLine(
+        source=shorten(found["source"], 60),
+        title=shorten(found["title"], 140),
+        says="over" if over else "reporting",
+        tone="ok" if over else "bad",
+        at=instant(found["changed_at"]),
     )
 
 

@@ -75,6 +75,11 @@ _UPDATES = {
     "silenced": "a silence matched: its pages wait",
     "silence_ended": "no silence matches any more",
 }
+_REPORTS = {
+    "report_joined": "{source} reports it too",
+    "report_over": "says that its part is over",
+    "report_reporting": "{source} reports it again",
+}
 _KEY_MOMENTS = {"incident_created", "acknowledged", "resolved"}
 
 
@@ -261,6 +266,8 @@ def _update(facts: dict[str, Any], moves: dict[str, tuple[Any, Any]]) -> str:
         return f"linked {facts.get('incident_id')} as {str(facts.get('link', 'related')).replace('_', ' ')}{why}"
     if kind in _UPDATES:
         return _UPDATES[kind]
+    if kind in _REPORTS:
+        return _REPORTS[kind].format(source=facts.get("source"))
     if moves:
         return "changed " + ", ".join(f"{name} to {_plain(new)}" for name, (_, new) in moves.items())
     return _VERBS["incident_updated"]

@@ -241,6 +241,28 @@ def _events() -> dict[str, Any]:
             "description": "An event in which everything may be left out.",
             "properties": members | {"environment": {"type": "string"}},
         },
+        "FoldsToPreview": {
+            "type": "object",
+            "description": "Cross-source keys to try out, by default those that are set, and how far to look back.",
+            "properties": {
+                "keys": {
+                    "type": "array",
+                    "maxItems": 100,
+                    "items": {
+                        "type": "object",
+                        "required": ["name", "key"],
+                        "properties": {
+                            "name": {"type": "string", "maxLength": 200},
+                            "if": {"type": "object", "description": "A condition, as in classification rules."},
+                            "key": {"type": "string", "maxLength": 500, "examples": ["{resource.id}/{environment}"]},
+                            "resolve": {"enum": ["all", "any"], "default": "all"},
+                            "enabled": {"type": "boolean", "default": True},
+                        },
+                    },
+                },
+                "hours": {"type": "integer", "minimum": 1, "maximum": 720, "default": 24},
+            },
+        },
         "StatuspageHistory": {
             "type": "object",
             "description": "Statuspage API v2's `incidents.json`.",

@@ -7,6 +7,7 @@ import click
 from llm_incident_manager import __version__
 from llm_incident_manager.app.cli.audit import audit
 from llm_incident_manager.app.cli.config import config
+from llm_incident_manager.app.cli.correlation import correlation
 from llm_incident_manager.app.cli.dead_letters import dead_letters
 from llm_incident_manager.app.cli.demo import demo
 from llm_incident_manager.app.cli.failures import failures_told
@@ -41,7 +42,7 @@ def main(context: click.Context, /, **flags: str | None) -> None:
 
 def _commands() -> tuple[click.Command, ...]:
     people: tuple[Any, ...] = (incidents, users, oncall, schedules, routes)
-    server: tuple[Any, ...] = (sources, dead_letters, audit, keys, config, imports)
+    server: tuple[Any, ...] = (sources, correlation, dead_letters, audit, keys, config, imports)
     return (serve, demo, migrate, bench, completion, *people, *server)
 
 

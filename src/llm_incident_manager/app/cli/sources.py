@@ -73,6 +73,7 @@ def test(session: Session, name: str, file: str) -> None:
                 ("tags", ", ".join(f"{key}={value}" for key, value in sorted(event["tags"].items())) or "none"),
                 ("dedup key", event["dedup_key"] or "none; category, resource, title and environment decide"),
                 ("event id", event["event_id"]),
+                *([("folded by", "{name}: {key}".format(**each["cross_key"]))] if each.get("cross_key") else []),
                 ("it would", _WOULD[each["would"]].format(incident=each["incident_id"])),
             ]
         )

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from llm_incident_manager.domain.events.field_mapping import FieldMapping
+from llm_incident_manager.domain.events.fold import Fold
 from llm_incident_manager.domain.events.log_rules import LogRule
 from llm_incident_manager.domain.events.queue import QueueSettings
 from llm_incident_manager.domain.vocabulary import Category, Environment, Severity
@@ -25,7 +26,8 @@ class Event(msgspec.Struct, frozen=True):
 
     ``severity`` is the source's own word, ``source_severity`` what it maps to; the classified severity stands on the
     incident. ``late`` marks an event older than the late limit when it was received: it leaves MTTD alone.
-    ``dedup_key``, where a source gives one, decides the fingerprint together with tenant and source.
+    ``dedup_key``, where a source gives one, decides the fingerprint together with tenant and source. ``fold`` is what
+    the tenant's cross-source keys make of it.
     """
 
     event_id: str
@@ -52,6 +54,12 @@ class Event(msgspec.Struct, frozen=True):
     enrichment: dict[str, Any] = msgspec.field(default_factory=dict)
     schema_version: str = "1.0"
     late: bool = False
+    fold: Fold | None = None
+
+    @property
+    def mark(self) -> str:
+        """The fingerprint under which it opens an incident: that of its cross-source key, where it has one."""
+        return self.fingerprint if self.fold is None else self.fold.fingerprint
 
     @property
     def recovers(self) -> bool:

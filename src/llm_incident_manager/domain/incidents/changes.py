@@ -9,6 +9,7 @@ from llm_incident_manager.domain.classification.decision import Classification
 from llm_incident_manager.domain.events.event import Resource
 from llm_incident_manager.domain.incidents.incident import Actor, Link, RoutingReason, Silencing
 from llm_incident_manager.domain.incidents.ladder import Ladder, Plan
+from llm_incident_manager.domain.incidents.reports import Folding, ReportState
 from llm_incident_manager.domain.vocabulary import Action, Category, Environment, NotificationType, Severity, Status
 
 
@@ -20,6 +21,7 @@ class IncidentOpened(_Change, frozen=True, kw_only=True, tag="incident_opened", 
     """The first event of a fingerprint arrived, or a person opened it; ``accepted_at`` is when it was answered.
 
     ``overtaken_by``: the event id of the recovery that was accepted before it; nobody is told of what is over.
+    ``fold``: by which cross-source key it is one, and who reports it first.
     """
 
     incident_id: str
@@ -48,6 +50,7 @@ class IncidentOpened(_Change, frozen=True, kw_only=True, tag="incident_opened", 
     imported: bool = False
     quiet_seconds: int | None = None
     overtaken_by: str | None = None
+    fold: Folding | None = None
 
 
 class Routed(_Change, frozen=True, kw_only=True, tag="routed", omit_defaults=True):
@@ -59,6 +62,19 @@ class Routed(_Change, frozen=True, kw_only=True, tag="routed", omit_defaults=Tru
     routing: RoutingReason
     acknowledgment_deadline: datetime | None = None
     resolution_deadline: datetime | None = None
+
+
+class ReportChanged(_Change, frozen=True, kw_only=True, tag="report_changed", omit_defaults=True):
+    """A source reports the incident too (``first``), says that its own problem is over, or reports it again."""
+
+    source: str
+    fingerprint: str
+    title: str
+    state: ReportState
+    event_id: str
+    at: datetime
+    first: bool = False
+    quiet_seconds: int | None = None
 
 
 class EventsJoined(_Change, frozen=True, kw_only=True, tag="events_joined", omit_defaults=True):
@@ -194,6 +210,7 @@ class Silenced(_Change, frozen=True, kw_only=True, tag="silenced", omit_defaults
 Change = (
     IncidentOpened
     | Routed
+    | ReportChanged
     | EventsJoined
     | SeverityChanged
     | StatusChanged

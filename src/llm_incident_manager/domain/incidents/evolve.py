@@ -19,6 +19,7 @@ from llm_incident_manager.domain.incidents.changes import (
     LadderMoved,
     NotificationSettled,
     PeopleTold,
+    ReportChanged,
     ResolutionRecorded,
     Routed,
     SeverityChanged,
@@ -29,6 +30,7 @@ from llm_incident_manager.domain.incidents.changes import (
 )
 from llm_incident_manager.domain.incidents.incident import Actor, Incident, Sla, Times
 from llm_incident_manager.domain.incidents.ladder import Ladder, LadderState, Plan
+from llm_incident_manager.domain.incidents.reports import Report
 from llm_incident_manager.domain.vocabulary import Action, ActorType, Category, Status
 
 replace = msgspec.structs.replace
@@ -103,6 +105,7 @@ def _opened(change: IncidentOpened, at: datetime) -> Incident:
         last_event_at=change.accepted_at,
         imported=change.imported,
         quiet_seconds=change.quiet_seconds,
+        fold=change.fold,
     )
 
 
@@ -115,6 +118,8 @@ def _applied(state: Incident, change: Change, at: datetime, by: Actor) -> Incide
         case EventsJoined(count=count, last_at=last_at):
             newest = max(state.last_event_at or last_at, last_at)
             return replace(state, event_count=state.event_count + count, last_event_at=newest)
+        case ReportChanged():
+            return _reported(state, change)
         case SeverityChanged(after=after, classification=classification):
             return replace(state, severity=after, classification=classification or state.classification)
         case StatusChanged():
@@ -160,6 +165,23 @@ def _routed(state: Incident, change: Routed) -> Incident:
         assigned_team=change.team or state.assigned_team,
         assigned_to=change.user or state.assigned_to,
     )
+
+
+def _reported(state: Incident, change: ReportChanged) -> Incident:
+    if state.fold is None:
+        raise ValueError("only an incident that a cross-source key folded has reports")
+    known = state.fold.of(change.fingerprint)
+    report = Report(
+        source=change.source,
+        fingerprint=change.fingerprint,
+        title=change.title,
+        since=known.since if known is not None else change.at,
+        changed_at=change.at,
+        state=change.state,
+        quiet_seconds=change.quiet_seconds,
+    )
+    fold = state.fold.with_report(report)
+    return replace(state, fold=fold, quiet_seconds=fold.quiet_seconds)
 
 
 def _status_changed(state: Incident, change: StatusChanged, at: datetime, by: Actor) -> Incident:

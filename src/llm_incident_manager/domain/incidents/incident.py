@@ -8,6 +8,7 @@ import msgspec
 from llm_incident_manager.domain.classification.decision import Classification
 from llm_incident_manager.domain.events.event import Resource
 from llm_incident_manager.domain.incidents.ladder import Ladder, Plan
+from llm_incident_manager.domain.incidents.reports import Folding
 from llm_incident_manager.domain.vocabulary import ActorType, Category, Environment, LinkKind, Severity, Status
 
 
@@ -96,7 +97,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
     ``version`` is the number of the last change set (the lock); ``revision`` counts only those that people would see
     as a new state: storms and delivery receipts leave it out, and it is what the ETag shows. ``quiet_seconds`` without
-    an event end it; None: its source says itself when it is over.
+    an event end it; None: its source says itself when it is over. ``fold``: who reports it, where a cross-source key
+    made it one.
     """
 
     id: str
@@ -143,6 +145,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     last_event_at: datetime | None = None
     quiet_seconds: int | None = None
     imported: bool = False
+    fold: Folding | None = None
 
     @property
     def is_open(self) -> bool:

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     TEMPLATES = "templates"
     SOURCES = "sources"
     CLASSIFICATION = "classification"
+    CORRELATION = "correlation"
     PAUSES = "pauses"
     SILENCES = "silences"
     OVERRIDES = "overrides"
@@ -32,7 +33,7 @@ class Kind(StrEnum):
     CALENDAR_LINKS = "calendar_links"
 
 
-SINGLE = frozenset({Kind.CATCH_ALL, Kind.CLASSIFICATION})
+SINGLE = frozenset({Kind.CATCH_ALL, Kind.CLASSIFICATION, Kind.CORRELATION})
 """Kinds of which a tenant has one document; its id is the kind's name."""
 NAMED = frozenset({Kind.ROUTES, Kind.SOURCES})
 """Kinds whose name is their id."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from llm_incident_manager.engine.documents.changes_of_shift import parse_override, parse_swap
 from llm_incident_manager.engine.documents.classification import parse_classification
+from llm_incident_manager.engine.documents.correlation import parse_correlation
 from llm_incident_manager.engine.documents.findings import Findings, quoted
 from llm_incident_manager.engine.documents.kinds import SERVER_MADE, Kind, Written, WrittenItem, identify
 from llm_incident_manager.engine.documents.known import Known
@@ -50,6 +51,7 @@ PARSERS: dict[str, Callable[[dict[str, Any], Known, Findings], Any]] = {
     Kind.TEMPLATES: parse_template,
     Kind.SOURCES: parse_source,
     Kind.CLASSIFICATION: parse_classification,
+    Kind.CORRELATION: parse_correlation,
     Kind.PAUSES: parse_pause,
     Kind.SILENCES: parse_silence,
     Kind.OVERRIDES: parse_override,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from llm_incident_manager.domain.incidents.incident import Incident
+from llm_incident_manager.domain.incidents.reports import named
 from llm_incident_manager.domain.vocabulary import LinkKind
 
 
@@ -47,6 +48,11 @@ def _grouping(incident: Incident) -> dict[str, Any]:
             f"fingerprint: source, category, resource, title and environment are equal."
         )
     evidence = [{"by": "fingerprint", "finding": incident.fingerprint}]
+    if incident.fold is not None:
+        fold = incident.fold
+        ends = "when one of them says that it is over" if fold.resolve == "any" else "when all of them say so"
+        text = f"{named(fold.reports)} report it: the cross-source key {fold.rule} makes them one. It ends {ends}."
+        evidence = [{"by": "cross-source key", "finding": fold.key}, *evidence]
     for link in incident.links:
         words = link.kind.value.replace("_", " ")
         evidence.append({"by": link.kind.value, "finding": f"{words} {link.incident_id}: {link.reason or 'linked'}"})

@@ -70,9 +70,32 @@ def incident_document(incident: Incident) -> dict[str, Any]:
         "silenced_until": iso_or_none(silence.until) if silence is not None else None,
         "silenced_by": list(silence.silences) if silence is not None else [],
         "imported": incident.imported,
+        "reported_by": _reports(incident),
         "allowed_actions": [action.value for action in allowed_actions(incident.status)],
         "ladder": ladder_document(incident),
         "version": incident.revision,
+    }
+
+
+def _reports(incident: Incident) -> dict[str, Any] | None:
+    """Return who reports it, and what each says now; None unless a cross-source key made it one."""
+    fold = incident.fold
+    if fold is None:
+        return None
+    return {
+        "cross_key": fold.rule,
+        "key": fold.key,
+        "resolve": fold.resolve,
+        "reports": [
+            {
+                "source": report.source,
+                "title": report.title,
+                "state": report.state.value,
+                "since": iso(report.since),
+                "changed_at": iso(report.changed_at),
+            }
+            for report in fold.reports
+        ],
     }
 
 

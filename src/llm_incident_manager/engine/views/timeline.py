@@ -16,6 +16,7 @@ from llm_incident_manager.domain.incidents.changes import (
     LadderMoved,
     NotificationSettled,
     PeopleTold,
+    ReportChanged,
     ResolutionRecorded,
     Routed,
     SeverityChanged,
@@ -90,6 +91,8 @@ def _told(change: Change, change_set: ChangeSet) -> Told | None:
         case EventsJoined():
             facts = {"count": change.count, "last_at": iso(change.last_at), "last_event_id": change.last_event_id}
             return Told(event_type="incident_updated", facts={"kind": "events_joined", **facts})
+        case ReportChanged():
+            return _report(change)
         case SeverityChanged():
             kind = "severity_raised" if change.raised else "severity_set"
             moves = (("severity", change.before.value, change.after.value),)
@@ -128,6 +131,12 @@ def _told(change: Change, change_set: ChangeSet) -> Told | None:
             return None
 
 
+def _report(change: ReportChanged) -> Told:
+    kind = "report_joined" if change.first else f"report_{change.state}"
+    facts = {"kind": kind, "source": change.source, "state": change.state.value, "title": change.title}
+    return Told(event_type="incident_updated", facts=facts | {"event_id": change.event_id}, notes=change.title)
+
+
 def _silenced(silence: Silencing | None) -> Told:
     if silence is None:
         return Told(event_type="incident_updated", facts={"kind": "silence_ended"})
@@ -153,6 +162,8 @@ def _opened(change: IncidentOpened) -> Told:
         facts["why"] = change.classification.sentence
     if change.overtaken_by is not None:
         facts["overtaken_by"] = change.overtaken_by
+    if change.fold is not None:
+        facts |= {"cross_key": change.fold.rule, "key": change.fold.key}
     return Told(event_type="incident_created", facts=facts, moves=(("status", None, "NEW"),))
 
 

@@ -214,6 +214,25 @@ class Ladder(Answer):
     reason: str
 
 
+class Report(Answer):
+    """What one source says of its own problem."""
+
+    source: str
+    title: str
+    state: Literal["reporting", "over"]
+    since: Instant
+    changed_at: Instant
+
+
+class ReportedBy(Answer):
+    """The cross-source key that made several sources' problems one incident, and those that report it."""
+
+    cross_key: str
+    key: str
+    resolve: Literal["all", "any"] = Field(description="Whether all of them, or any, end it.")
+    reports: list[Report]
+
+
 class Incident(Answer):
     """An incident (specification §5.2). `version` is what the `ETag` says; storms leave it alone."""
 
@@ -257,6 +276,7 @@ class Incident(Answer):
     silenced_until: Instant | None
     silenced_by: list[str]
     imported: bool
+    reported_by: ReportedBy | None = Field(description="Who reports it, where a cross-source key made it one.")
     allowed_actions: list[Action]
     ladder: Ladder
     version: int

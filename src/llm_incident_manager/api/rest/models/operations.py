@@ -205,8 +205,8 @@ class SourceTest(Answer):
     source: str = Field(description="The name under which its events would go.")
     plugin: str
     events: list[Free] = Field(
-        description="Each `{event, severity, severity_reason, would, incident_id, errors}`; `would` is opens, joins, "
-        "ends, kept or duplicate."
+        description="Each `{event, severity, severity_reason, cross_key, would, incident_id, errors}`; `would` is "
+        "opens, joins, ends, kept or duplicate, `cross_key` the `{name, key}` that folds it, or null."
     )
     acts: list[Free]
 
