@@ -1,4 +1,4 @@
-"""Cross-source keys as people meet them: what would be folded, and an incident that says who reports it (ING-09)."""
+"""Cross-source keys as people meet them: what would be folded, and an incident that says who reports it (CLS-08)."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -10,7 +10,7 @@ import pytest
 from tests.api.app import Api, opened
 from tests.stories.app import plain
 
-pytestmark = pytest.mark.requirement("ING-09")
+pytestmark = pytest.mark.requirement("CLS-08")
 KEY = {"name": "one service", "key": "{tags.service|resource.id}/{environment}", "if": {"category": "performance"}}
 
 

@@ -111,6 +111,33 @@ def test_a_source_is_tried_out(real: Lim, tmp_path: Path) -> None:
     assert "anomaly_type" in refused.stderr
 
 
+@pytest.mark.requirement("CLS-08")
+def test_cross_source_keys_are_looked_at_before_they_fold(real: Lim, tmp_path: Path) -> None:
+    assert "no cross-source key is set" in real("correlation", "preview").stdout
+    for number, source in enumerate(("prometheus", "datadog")):
+        event = {
+            "event_id": f"fold-{number}", "source": source, "timestamp": "2026-01-31T10:30:00Z", "event_type": "alert",
+            "category": "performance", "title": f"Slow, says {source}", "severity": "high",
+            "resource": {"type": "service", "id": "fold-me"},
+        }  # fmt: skip
+        sent = tmp_path / f"{source}.json"
+        sent.write_text(json.dumps(event))
+        answer = json.loads(real("send", str(sent), "-o", "json").stdout)
+        assert real("incidents", "show", answer["incident_id"]).exit_code == 0
+    config = tmp_path / "keys.yaml"
+    config.write_text('correlation: {keys: [{name: one service, key: "{resource.type}/{resource.id}"}]}')
+    shown = real("correlation", "preview", "--config", str(config), "--hours", "2")
+    assert shown.exit_code == 0, shown.output
+    for words in ("one service: service/fold-me", "Slow, says prometheus", "Slow, says datadog"):
+        assert words in shown.stdout
+    config.write_text('correlation: {keys: [{name: one service, key: "{colour}"}]}')
+    wrong = real("correlation", "preview", "--config", str(config))
+    assert wrong.exit_code == 1
+    assert "correlation.keys[0].key" in wrong.stderr
+    checked = real("config", "check", str(config))
+    assert (checked.exit_code, "correlation.keys[0].key" in checked.output + checked.stderr) == (1, True)
+
+
 @pytest.mark.requirement("REL-04")
 def test_dead_letters_are_listed_replayed_and_discarded(real: Lim) -> None:
     wrong = [an_event(severity="purple"), an_event(title="")]

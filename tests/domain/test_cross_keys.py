@@ -11,7 +11,7 @@ from llm_incident_manager.domain.vocabulary import Environment
 from llm_incident_manager.errors import Invalid
 from tests.build import NOON, an_event
 
-pytestmark = pytest.mark.requirement("ING-09")
+pytestmark = pytest.mark.requirement("CLS-08")
 
 
 def a_key(key: str, **fields: Any) -> CrossKey:

@@ -62,7 +62,7 @@ async def all_open(app: Story) -> list[Incident]:
     return [incident for incident in page.incidents if incident.is_open]
 
 
-@pytest.mark.requirement("ING-09")
+@pytest.mark.requirement("CLS-08")
 @pytest.mark.parametrize("restarted", [False, True])
 async def test_two_tools_one_incident_until_both_say_that_it_is_over(
     tmp_path: Path, store_url: str, restarted: bool
@@ -101,7 +101,7 @@ async def test_two_tools_one_incident_until_both_say_that_it_is_over(
         app.pages.clear()
 
 
-@pytest.mark.requirement("ING-09")
+@pytest.mark.requirement("CLS-08")
 async def test_what_is_reported_again_must_be_over_again(tmp_path: Path, store_url: str) -> None:
     async with Story(tmp_path, store_url=store_url) as app:
         await app.configure(keys())
@@ -118,7 +118,7 @@ async def test_what_is_reported_again_must_be_over_again(tmp_path: Path, store_u
         app.pages.clear()
 
 
-@pytest.mark.requirement("ING-09")
+@pytest.mark.requirement("CLS-08")
 async def test_one_batch_in_any_order_comes_to_the_same(tmp_path: Path, store_url: str) -> None:
     async with Story(tmp_path, store_url=store_url) as app:
         await app.configure(keys())
@@ -137,7 +137,7 @@ async def test_one_batch_in_any_order_comes_to_the_same(tmp_path: Path, store_ur
         app.pages.clear()
 
 
-@pytest.mark.requirement("ING-09")
+@pytest.mark.requirement("CLS-08")
 async def test_with_any_the_first_to_say_so_ends_it(tmp_path: Path) -> None:
     async with Story(tmp_path) as app:
         await app.configure(keys(resolve="any"))
@@ -150,7 +150,7 @@ async def test_with_any_the_first_to_say_so_ends_it(tmp_path: Path) -> None:
         app.pages.clear()
 
 
-@pytest.mark.requirement("ING-09")
+@pytest.mark.requirement("CLS-08")
 async def test_who_never_reported_it_ends_nothing_and_a_proposal_stays_one(tmp_path: Path) -> None:
     async with Story(tmp_path) as app:
         await app.configure(keys() | {"sources": [{"name": "prometheus", "resolve": "propose"}]})
@@ -167,7 +167,7 @@ async def test_who_never_reported_it_ends_nothing_and_a_proposal_stays_one(tmp_p
         app.pages.clear()
 
 
-@pytest.mark.requirement("ING-09")
+@pytest.mark.requirement("CLS-08")
 async def test_what_a_key_lacks_or_does_not_match_is_its_own_incident(tmp_path: Path) -> None:
     async with Story(tmp_path) as app:
         await app.configure(keys())
@@ -179,7 +179,7 @@ async def test_what_a_key_lacks_or_does_not_match_is_its_own_incident(tmp_path: 
         app.pages.clear()
 
 
-@pytest.mark.requirement("ING-09")
+@pytest.mark.requirement("CLS-08")
 @pytest.mark.requirement("SEC-04")
 async def test_tenants_never_fold_into_one(tmp_path: Path) -> None:
     async with Story(tmp_path) as app:
@@ -194,7 +194,7 @@ async def test_tenants_never_fold_into_one(tmp_path: Path) -> None:
         app.pages.clear()
 
 
-@pytest.mark.requirement("ING-09")
+@pytest.mark.requirement("CLS-08")
 @pytest.mark.requirement("ING-05")
 async def test_what_is_open_stays_where_it_is_when_the_rules_change(tmp_path: Path, store_url: str) -> None:
     async with Story(tmp_path, store_url=store_url) as app:
@@ -218,7 +218,7 @@ async def test_what_is_open_stays_where_it_is_when_the_rules_change(tmp_path: Pa
         app.pages.clear()
 
 
-@pytest.mark.requirement("ING-09")
+@pytest.mark.requirement("CLS-08")
 async def test_a_person_may_end_it_and_reopen_it(tmp_path: Path) -> None:
     async with Story(tmp_path) as app:
         await app.configure(keys())
@@ -238,7 +238,7 @@ async def test_a_person_may_end_it_and_reopen_it(tmp_path: Path) -> None:
         app.pages.clear()
 
 
-@pytest.mark.requirement("ING-09")
+@pytest.mark.requirement("CLS-08")
 async def test_who_never_says_so_means_it_by_silence(tmp_path: Path) -> None:
     async with Story(tmp_path) as app:
         await app.configure(keys() | {"sources": [{"name": "quiet-tool", "quiet_seconds": 600}]})
@@ -254,7 +254,7 @@ async def test_who_never_says_so_means_it_by_silence(tmp_path: Path) -> None:
         app.pages.clear()
 
 
-@pytest.mark.requirement("ING-09")
+@pytest.mark.requirement("CLS-08")
 async def test_a_recovery_that_overtook_its_alarm_is_not_waited_for(tmp_path: Path, store_url: str) -> None:
     async with Story(tmp_path, store_url=store_url) as app:
         await app.configure(keys())
@@ -270,7 +270,7 @@ async def test_a_recovery_that_overtook_its_alarm_is_not_waited_for(tmp_path: Pa
         app.pages.clear()
 
 
-@pytest.mark.requirement("ING-09")
+@pytest.mark.requirement("CLS-08")
 async def test_a_sender_acts_on_the_incident_that_it_reports_to(tmp_path: Path) -> None:
     async with Story(tmp_path) as app:
         await app.configure(keys())
@@ -291,7 +291,7 @@ async def test_a_sender_acts_on_the_incident_that_it_reports_to(tmp_path: Path) 
         app.pages.clear()
 
 
-@pytest.mark.requirement("ING-09")
+@pytest.mark.requirement("CLS-08")
 async def test_hostile_values_are_harmless(tmp_path: Path) -> None:
     async with Story(tmp_path) as app:
         await app.configure(keys({"name": "by title", "key": "{title}"}))
@@ -308,7 +308,7 @@ async def test_hostile_values_are_harmless(tmp_path: Path) -> None:
         app.pages.clear()
 
 
-@pytest.mark.requirement("ING-09")
+@pytest.mark.requirement("CLS-08")
 async def test_a_flood_of_reports_stays_small_and_then_a_person_ends_it(tmp_path: Path) -> None:
     async with Story(tmp_path) as app:
         await app.configure(keys())

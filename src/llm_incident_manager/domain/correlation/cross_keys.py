@@ -1,4 +1,4 @@
-"""③ Cross-source keys (ING-09): rules that make one incident of one problem that several tools report."""
+"""③ Cross-source keys (CLS-08): rules that make one incident of one problem that several tools report."""
 
 import hashlib
 import re

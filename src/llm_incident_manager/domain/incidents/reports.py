@@ -1,4 +1,4 @@
-"""Who reports an incident that a cross-source key folded, and what each says now (ING-09)."""
+"""Who reports an incident that a cross-source key folded, and what each says now (CLS-08)."""
 
 from collections.abc import Iterable
 from datetime import datetime
