@@ -17,6 +17,7 @@ from llm_incident_manager.engine.alerts import Alerts
 from llm_incident_manager.engine.context import Context
 from llm_incident_manager.engine.deliver import Deliver, Render, Sender
 from llm_incident_manager.engine.heartbeats import Heartbeats
+from llm_incident_manager.engine.live_messages import LiveMessages
 from llm_incident_manager.engine.memory import OpenFingerprints, SeenEvents
 from llm_incident_manager.engine.overtaken import Overtaken
 from llm_incident_manager.engine.ports import Store
@@ -111,6 +112,7 @@ class House:
             telemetry=self.telemetry,
             jitter=jitter,
         )
+        self.live_messages = LiveMessages(store, self.context, channels, self.render, clock)
         self.heartbeats = Heartbeats(store, self.intake, clock)
         self.relay = Relay(store, bus)
         self.respond = Respond(store, self.context, self.untriaged, self.ids, self.committed)

@@ -31,6 +31,7 @@ class Housekeeping:
         return [
             ("refresh", 1.0, self._refresh),
             ("rate", 1.0, self._house.intake.rate.tend),
+            ("live-messages", 1.0, self._house.live_messages.run_once),
             ("heartbeats", 1.0, self._house.heartbeats.run_due),
             ("silences", 1.0, self._house.silences.run_due),
             ("alerts", 1.0, self._house.alerts.run_due),

@@ -10,7 +10,6 @@ from typing import Any
 from llm_incident_manager.channels.http_post import Answer, HttpPost, HttpSettings, json_bytes, meaning
 from llm_incident_manager.channels.outgoing import OutgoingGuard, OutgoingRefused
 from llm_incident_manager.channels.plain_text import cut, one_line, printable
-from llm_incident_manager.channels.spec import ChannelSpec
 from llm_incident_manager.clock import Clock
 from llm_incident_manager.domain.notifications.message import Contact, Message, Outcome, Rejected
 from llm_incident_manager.domain.vocabulary import Severity
@@ -79,6 +78,14 @@ def _bounded(value: Any, limit: int = MAX_SECTION) -> Any:
     return bounded
 
 
+def message_blocks(message: Message) -> list[dict[str, Any]]:
+    """Return the message in Block Kit, within Slack's limits: a template's blocks, else its text."""
+    if message.blocks is None:
+        return _own_blocks(message)
+    blocks: list[dict[str, Any]] = _bounded(message.blocks[:MAX_BLOCKS])
+    return blocks
+
+
 class SlackChannel:
     """Posts to an incoming webhook. Its URL is the secret: it appears in no outcome and no log line."""
 
@@ -88,12 +95,11 @@ class SlackChannel:
     async def send(self, message: Message, contact: Contact) -> Outcome:
         if (fault := self.validate(contact)) is not None:
             return Rejected(reason=fault)
-        blocks = _own_blocks(message) if message.blocks is None else _bounded(message.blocks[:MAX_BLOCKS])
         fallback = one_line(message.subject, 1000) or one_line(message.text, 1000) or message.incident_id
         body = json_bytes(
             {
                 "text": escape(fallback, MAX_FALLBACK),
-                "blocks": blocks,
+                "blocks": message_blocks(message),
                 # A link in an event's text must not make Slack fetch it and show its page under our name.
                 "unfurl_links": False,
                 "unfurl_media": False,
@@ -119,16 +125,3 @@ class SlackChannel:
 
     async def aclose(self) -> None:
         await self._http.aclose()
-
-
-SPEC = ChannelSpec(
-    name="slack",
-    title="Slack",
-    kind="chat",
-    config_type=SlackConfig,
-    factory=SlackChannel,
-    address_label="Incoming webhook URL",
-    contact_example="https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX",
-    address_is_secret=True,
-    description="A message in the Slack channel that the incoming webhook belongs to.",
-)

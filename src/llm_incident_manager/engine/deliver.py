@@ -37,6 +37,7 @@ from llm_incident_manager.engine.notify import (
 from llm_incident_manager.engine.page_reports import is_known_to_have_failed
 from llm_incident_manager.engine.ports import Store, Transaction
 from llm_incident_manager.engine.telemetry import Telemetry
+from llm_incident_manager.engine.threads import contact_behind, first_message, is_live, note_shown
 from llm_incident_manager.errors import Conflict, NotFound, Unavailable
 from llm_incident_manager.resilience.backoff import delay
 from llm_incident_manager.resilience.breaker import CircuitBreaker, Refused
@@ -126,7 +127,7 @@ class Deliver:
                 await self._store.transact(notification.tenant, lambda tx: hush(tx, notification.id, context))
                 return
             outcome = await self._attempt(notification, incident, context)
-            await self._settle(notification, outcome)
+            await self._settle(notification, outcome, self._shown(notification, incident, context))
         except NotFound:
             log.warning("delivery_dropped", notification_id=notification.id, reason="its incident is gone")
             await self._store.transact(notification.tenant, lambda tx: _drop(tx, notification))
@@ -140,7 +141,7 @@ class Deliver:
         channel = self._channels.get(notification.channel)
         if channel is None:
             return Rejected(reason=f"there is no {notification.channel} channel here")
-        contact = _contact(notification, context)
+        contact = contact_behind(notification, context)
         if contact is None:
             return Rejected(reason=f"{notification.recipient} has no {notification.channel} contact any more")
         where = f"{notification.tenant}/{notification.channel}/{channel.destination(contact)}"
@@ -166,6 +167,9 @@ class Deliver:
         self._telemetry.count("notifications_attempted_total", labels)
         try:
             message = self._render(notification, incident, context, self._clock.now())
+            if is_live(channel, contact):
+                first = await self._store.read(notification.tenant, lambda tx: first_message(tx, notification))
+                message = msgspec.structs.replace(message, first_receipt=first.receipt if first is not None else None)
             async with asyncio.timeout(SEND_SECONDS):
                 return await channel.send(message, contact)
         except TimeoutError:
@@ -177,12 +181,19 @@ class Deliver:
         finally:
             self._telemetry.observe("integration_latency_seconds", labels, self._clock.monotonic() - started)
 
-    async def _settle(self, notification: Notification, outcome: Outcome) -> None:
+    def _shown(self, notification: Notification, incident: Incident, context: Context) -> int | None:
+        """Return the revision that a message shows which is kept up to date from now on."""
+        contact = contact_behind(notification, context)
+        live = contact is not None and is_live(self._channels.get(notification.channel), contact)
+        return incident.revision if live else None
+
+    async def _settle(self, notification: Notification, outcome: Outcome, shown: int | None) -> None:
         context = self._contexts(notification.tenant)
         for attempt in range(TRIES):
             try:
                 await self._store.transact(
-                    notification.tenant, lambda tx: settle(tx, notification.id, outcome, context, self._jitter())
+                    notification.tenant,
+                    lambda tx: settle(tx, notification.id, outcome, context, self._jitter(), shown=shown),
                 )
                 return
             except Conflict:
@@ -204,7 +215,15 @@ def hush(tx: Transaction, notification_id: str, context: Context) -> None:
         mute_pages(tx, incident.id, silencing.reason)
 
 
-def settle(tx: Transaction, notification_id: str, outcome: Outcome, context: Context, jitter: float) -> None:
+def settle(
+    tx: Transaction,
+    notification_id: str,
+    outcome: Outcome,
+    context: Context,
+    jitter: float,
+    *,
+    shown: int | None = None,
+) -> None:
     """Write down one attempt's outcome, and what follows from it, in one transaction."""
     row = tx.notifications.get(notification_id)
     if not row.state.is_pending and not isinstance(outcome, Delivered):
@@ -221,6 +240,8 @@ def settle(tx: Transaction, notification_id: str, outcome: Outcome, context: Con
                 next_attempt_at=None, last_error=None,
             )  # fmt: skip
             tx.notifications.save(row)
+            if shown is not None and receipt is not None:
+                note_shown(tx, row, incident, shown)
             changes.append(_settled(row, delivered=True, reason=""))
             if not incident.is_open and row.type is not NotificationType.RESOLVED:
                 # It was on its way when the incident ended: whoever read it must hear of the end as well.
@@ -331,12 +352,6 @@ def _settled(row: Notification, *, delivered: bool, reason: str) -> Notification
         receipt=row.receipt,
         attempts=row.attempts,
     )
-
-
-def _contact(notification: Notification, context: Context) -> Contact | None:
-    recipient = context.directory.recipient(notification.recipient)
-    contacts = [each for each in recipient.contacts if each.channel == notification.channel] if recipient else []
-    return contacts[notification.contact] if notification.contact < len(contacts) else None
 
 
 def _only_path(notification: Notification, context: Context) -> bool:

@@ -13,8 +13,9 @@ from llm_incident_manager.channels.spec import Channel
 from llm_incident_manager.clock import ManualClock
 from llm_incident_manager.domain.notifications.message import Contact, Message
 from llm_incident_manager.domain.vocabulary import NotificationType, Severity
-from tests.contract.fakes import sns_fake, twilio_fake
+from tests.contract.fakes import slack_api_fake, sns_fake, twilio_fake
 from tests.contract.fakes.receiver import WebhookReceiver
+from tests.contract.fakes.slack_api_fake import SlackApiFake
 from tests.contract.fakes.slack_fake import PATH, SlackFake
 from tests.contract.fakes.smtp_sink import SmtpSink
 from tests.contract.fakes.sns_fake import SnsFake
@@ -114,9 +115,11 @@ class _MailFar:
         return [str(mail.parsed["Message-ID"]).strip("<>").partition("@")[0] for mail in self.sink.messages]
 
 
-def opened(name: str, settings: dict[str, Any], guard: OutgoingGuard = LOCAL) -> Channel:
+def opened(
+    name: str, settings: dict[str, Any], guard: OutgoingGuard = LOCAL, clock: ManualClock | None = None
+) -> Channel:
     """Open one channel as the service does."""
-    return open_channels({name: settings}, guard=guard, clock=ManualClock(NOW))[name]
+    return open_channels({name: settings}, guard=guard, clock=clock or ManualClock(NOW))[name]
 
 
 @asynccontextmanager
@@ -183,6 +186,33 @@ async def phone_rig(timeout_seconds: float) -> AsyncIterator[Rig]:
         await channel.aclose()
 
 
+class _SlackApiFar(_HttpFar):
+    def refuse(self) -> None:
+        assert isinstance(self.server, SlackApiFake)
+        self.server.refuse("is_archived")
+
+
+@asynccontextmanager
+async def slack_bot_rig(timeout_seconds: float) -> AsyncIterator[Rig]:
+    async with SlackApiFake() as slack:
+        channel = opened("slack", slack_settings(slack, timeout_seconds=timeout_seconds))
+        contact = Contact(channel="slack", address=slack_api_fake.CONVERSATION)
+        impossible = Contact(channel="slack", address="#incidents")
+        secrets = [slack_api_fake.TOKEN, slack_api_fake.SIGNING_SECRET]
+        yield Rig(channel, contact, impossible, _SlackApiFar(slack), secrets)
+        await channel.aclose()
+
+
+def slack_settings(slack: SlackApiFake, **more: Any) -> dict[str, Any]:
+    """Return the settings of an app that the fake knows."""
+    return {
+        "bot_token": slack_api_fake.TOKEN,
+        "signing_secret": slack_api_fake.SIGNING_SECRET,
+        "api_url": f"{slack.url}/api",
+        **more,
+    }
+
+
 def sns_settings(sns: SnsFake, **more: Any) -> dict[str, Any]:
     """Return the settings of an access key that the fake knows."""
     return {
@@ -202,5 +232,5 @@ RIGS = {
     "sms": twilio_texts_rig,
     "webhook": webhook_rig,
 }
-OTHER_RIGS = {"sms by sns": sns_texts_rig}
+OTHER_RIGS = {"sms by sns": sns_texts_rig, "slack by bot": slack_bot_rig}
 """Further ways of channels that have several."""

@@ -48,7 +48,7 @@ class SlackFake(WebhookReceiver):
             return Reply(status=400, body=b"invalid_payload")
         blocks = message.get("blocks", [])
         ids = [block["block_id"] for block in blocks if "block_id" in block]
-        if len(blocks) > 50 or len(set(ids)) != len(ids) or not all(map(_is_block, blocks)):
+        if len(blocks) > 50 or len(set(ids)) != len(ids) or not all(map(is_block, blocks)):
             return Reply(status=400, body=b"invalid_blocks")
         return None
 
@@ -63,7 +63,8 @@ def _is_text(text: Any, limit: int, kinds: tuple[str, ...]) -> bool:
     )
 
 
-def _is_block(block: Any) -> bool:
+def is_block(block: Any) -> bool:
+    """Whether Slack takes this block."""
     both = ("mrkdwn", "plain_text")
     match block:
         case {"block_id": str(name)} if len(name) > 255:
@@ -72,6 +73,8 @@ def _is_block(block: Any) -> bool:
             return _is_text(text, _LIMITS["header"], ("plain_text",))
         case {"type": "section", "text": text}:
             return _is_text(text, _LIMITS["section"], both)
+        case {"type": "section", "fields": [*fields]}:
+            return 0 < len(fields) <= 10 and all(_is_text(each, 2000, both) for each in fields)
         case {"type": "context", "elements": [*elements]}:
             return 0 < len(elements) <= 10 and all(_is_text(each, _LIMITS["context"], both) for each in elements)
         case {"type": "actions", "elements": [*elements]}:

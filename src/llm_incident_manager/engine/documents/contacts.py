@@ -10,6 +10,7 @@ from llm_incident_manager.engine.documents.part import Part
 CHANNELS = ("email", "slack", "teams", "pagerduty", "opsgenie", "jsm", "sms", "phone", "webhook", "apprise")
 """Specification §5.3 ``Channel`` and §6.2's ``phone``. What cannot be sent on yet is kept and, in its turn, skipped."""
 _EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+")
+_CONVERSATION = re.compile(r"[CGDUW][A-Z0-9]{6,20}")
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
@@ -42,6 +43,8 @@ def address_fault(channel: str, address: str) -> str | None:
         return f"{quoted(address)} is not an e-mail address such as ana@example.com"
     if channel in ("sms", "phone") and not _PHONE.fullmatch(re.sub(r"[ ()-]", "", address)):
         return f"{quoted(address)} is not a telephone number such as +34600123456"
+    if channel == "slack" and _CONVERSATION.fullmatch(address):
+        return None
     if channel in ("webhook", "slack", "teams") and not _is_url(address):
         return "is not a URL such as https://example.com/hook"
     return None if address else "is empty"
