@@ -16,6 +16,7 @@ from llm_incident_manager.engine.accept import Intake
 from llm_incident_manager.engine.alerts import Alerts
 from llm_incident_manager.engine.context import Context
 from llm_incident_manager.engine.deliver import Deliver, Render, Sender
+from llm_incident_manager.engine.explain import Explain
 from llm_incident_manager.engine.heartbeats import Heartbeats
 from llm_incident_manager.engine.live_messages import LiveMessages
 from llm_incident_manager.engine.memory import OpenFingerprints, SeenEvents
@@ -114,6 +115,7 @@ class House:
         )
         self.live_messages = LiveMessages(store, self.context, channels, self.render, clock)
         self.heartbeats = Heartbeats(store, self.intake, clock)
+        self.explain = Explain(store, settings, self.context, clock, self.committed)
         self.relay = Relay(store, bus)
         self.respond = Respond(store, self.context, self.untriaged, self.ids, self.committed)
         self.alerts = Alerts(store, self.intake, clock)

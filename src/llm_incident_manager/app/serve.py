@@ -30,6 +30,7 @@ from llm_incident_manager.app.http_server import HttpServer, bind
 from llm_incident_manager.app.interpreter import settle
 from llm_incident_manager.app.logs import configure_logs
 from llm_incident_manager.app.modes import Loops
+from llm_incident_manager.app.pollers import Pollers
 from llm_incident_manager.app.queues import QueueReaders
 from llm_incident_manager.app.secrets_on_disk import keep, kept_or_new
 from llm_incident_manager.app.waiting_records import WaitingRecords
@@ -157,6 +158,8 @@ class Server:
         self.house.after_commit = self.loops.poke
         self.queues = QueueReaders(self.house, addresses=guard.addresses, data_dir=config.data_dir)
         self.loops.watch("queues", self.queues.is_away)
+        self.pollers = Pollers(self.house, guard)
+        self._stack.push_async_callback(self.pollers.aclose)
         self.apis: Apis = await build_apis(self.house, config, self.file, self.loops, self.url, self.reload, tokens)
         self.grpc: GrpcDoor = open_grpc(self.house, self.apis, config)
         self._stack.push_async_callback(self.grpc.stop)
@@ -243,6 +246,7 @@ class Server:
             ("live", LIVE_SECONDS, self.apis.live.run_once),
             ("websockets", 1.0, self.apis.websockets.tick),
             ("queues", 1.0, self.queues.run_once),
+            ("polls", 1.0, self.pollers.step),
         )
         housekeeping = Housekeeping(self.house, self.apis, self.config)
         for name, seconds, step in (*live, *housekeeping.steps()):

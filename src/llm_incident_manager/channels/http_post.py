@@ -34,6 +34,8 @@ _BODY_SECONDS = 2.0
 _CONNECTIONS = 100
 _CONNECTIONS_PER_HOST = 8
 _KEPT_LANES = 1000
+FAILURES = (HostUnknown, OSError, httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError)
+"""What the far side, or the way to it, may do to a request."""
 
 
 class HttpSettings(BaseModel):
@@ -94,20 +96,8 @@ class HttpPost:
                     return await self._exchange(method, target, headers, body, limit.when() or 0.0)
         except OutgoingRefused as refused:
             return Rejected(reason=refused.message)
-        except HostUnknown as unknown:
-            return RetryLater(reason=unknown.message)
-        except (TimeoutError, httpcore2.TimeoutException):
-            return RetryLater(reason=f"{host} did not answer within {self._timeout_seconds:g} s")
-        except httpcore2.ConnectError as error:
-            if (tls := _tls_error(error)) is not None:
-                distrusted = isinstance(tls, ssl.SSLCertVerificationError)
-                said = f"the certificate of {host} is not trusted" if distrusted else f"{host} does not speak TLS"
-                return RetryLater(reason=said)
-            return RetryLater(reason=f"{host} cannot be connected to")
-        except (httpcore2.NetworkError, OSError):
-            return RetryLater(reason=f"the connection to {host} broke")
-        except httpcore2.ProtocolError:
-            return RetryLater(reason=f"{host} hung up or does not speak HTTP")
+        except FAILURES as failure:
+            return RetryLater(reason=failure_said(failure, host, self._timeout_seconds))
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -149,6 +139,22 @@ class HttpPost:
                 self._lanes = {name: lane for name, lane in self._lanes.items() if lane.locked()}
             self._lanes[host] = asyncio.Semaphore(_CONNECTIONS_PER_HOST)
         return self._lanes[host]
+
+
+def failure_said(failure: BaseException, host: str, timeout_seconds: float) -> str:
+    """Return why there was no answer, in words that show of the address only the host."""
+    if isinstance(failure, HostUnknown):
+        return failure.message
+    if isinstance(failure, TimeoutError | httpcore2.TimeoutException):
+        return f"{host} did not answer within {timeout_seconds:g} s"
+    if isinstance(failure, httpcore2.ConnectError):
+        if (tls := _tls_error(failure)) is not None:
+            distrusted = isinstance(tls, ssl.SSLCertVerificationError)
+            return f"the certificate of {host} is not trusted" if distrusted else f"{host} does not speak TLS"
+        return f"{host} cannot be connected to"
+    if isinstance(failure, httpcore2.ProtocolError):
+        return f"{host} hung up or does not speak HTTP"
+    return f"the connection to {host} broke"
 
 
 def _tls_error(error: BaseException | None) -> ssl.SSLError | None:

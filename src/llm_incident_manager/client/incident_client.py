@@ -130,6 +130,11 @@ class IncidentClient(Connection):
         found: Document = self.call("POST", "/correlation/preview", body=dict(wanted))
         return found
 
+    def polls(self) -> list[Document]:
+        """Return how each source does that is asked."""
+        found: list[Document] = self.call("GET", "/polls")["polls"]
+        return found
+
     def import_statuspage(self, content: bytes) -> Document:
         """Bring in a status page's history and return the counts; imported twice changes nothing."""
         counts: Document = self.call("POST", "/imports/statuspage", content=content)

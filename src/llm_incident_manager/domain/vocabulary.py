@@ -115,3 +115,4 @@ class LinkKind(StrEnum):
     DUPLICATE_OF = "duplicate_of"
     RECURRENCE_OF = "recurrence_of"
     EXPLAINED_BY = "explained_by"
+    EXPLAINS = "explains"

@@ -15,6 +15,7 @@ from llm_incident_manager.engine.fingerprint_notes import FingerprintNoteStore, 
 from llm_incident_manager.engine.heartbeat_store import HeartbeatStore
 from llm_incident_manager.engine.loads import CountsOpen
 from llm_incident_manager.engine.notification_store import NotificationStore
+from llm_incident_manager.engine.poll_rows import PollStore
 from llm_incident_manager.engine.report_store import Reported, ReportStore
 from llm_incident_manager.engine.rows import (
     ApiKey,
@@ -246,6 +247,8 @@ class Transaction(Protocol):
     def fingerprint_notes(self) -> FingerprintNoteStore: ...
     @property
     def reports(self) -> ReportStore: ...
+    @property
+    def polls(self) -> PollStore: ...
 
     def of(self, tenant: str) -> "Transaction":
         """Return the same transaction bound to another tenant (a batch may span several)."""

@@ -239,7 +239,12 @@ class Respond:
             raise Invalid("it cannot be assigned so", faults)
 
 
-_BACK = {LinkKind.PARENT: LinkKind.CHILD, LinkKind.CHILD: LinkKind.PARENT}
+_BACK = {
+    LinkKind.PARENT: LinkKind.CHILD,
+    LinkKind.CHILD: LinkKind.PARENT,
+    LinkKind.EXPLAINED_BY: LinkKind.EXPLAINS,
+    LinkKind.EXPLAINS: LinkKind.EXPLAINED_BY,
+}
 
 
 def _names(known: Mapping[str, Any]) -> str:

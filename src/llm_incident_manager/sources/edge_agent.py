@@ -9,7 +9,7 @@ from llm_incident_manager.domain.events.event import SourceSettings
 from llm_incident_manager.domain.events.stable import stable_event_id
 from llm_incident_manager.errors import FieldFault, Invalid
 from llm_incident_manager.sources import decisions, reading
-from llm_incident_manager.sources.spec import Example, Sent, SourceRequest, SourceSpec
+from llm_incident_manager.sources.spec import Example, Polled, Polling, PollMoment, Sent, SourceRequest, SourceSpec
 
 _NAME = "llm-edge-agent"
 
@@ -30,13 +30,63 @@ def _event(request: SourceRequest, document: dict[str, Any]) -> dict[str, Any] |
         return decisions.own_shape(request, document, SPEC.name)
     if document.get("type") in decisions.HEARTBEATS:
         return None
-    if "status" in document and ("providers" in document or "cache" in document):
+    if _is_health(document):
         return _health(request, document)
     raise Invalid(
         "it is nothing that LLM-Edge-Agent sends",
         [FieldFault("event_id", "is missing; send a message of specification §6.3, or the document of /health")],
         code="invalid_edge_agent",
     )
+
+
+def poll(request: SourceRequest, _: SourceSettings, moment: PollMoment) -> Polled:
+    """Return what the health document says, if that is news.
+
+    Raises:
+        Invalid: it is no health document.
+    """
+    document = reading.json_object(request.body)
+    if not _is_health(document):
+        raise Invalid(
+            "it is no health document",
+            [FieldFault("status", "is missing, or providers and cache; the endpoint must be the agent's /health")],
+            code="invalid_edge_agent",
+        )
+    # Our clock for both ends of a trouble: the agent's may be wrong.
+    event = _health(request, document) | {"timestamp": request.received_at.isoformat()}
+    is_bad = event["event_type"] != "resolved"
+    return _news(event, moment, state=f"{event['severity']} {event['title']}" if is_bad else "healthy", is_bad=is_bad)
+
+
+def failing(request: SourceRequest, moment: PollMoment, reason: str) -> Polled:
+    """Return that nobody answers where the agent should."""
+    instance = reading.text(request.query.get("instance"), 200, default=_NAME)
+    said = "its /health has not answered several times in a row"
+    event = {
+        "source": request.source,
+        "timestamp": moment.since.isoformat(),
+        "event_type": "alert",
+        "category": "availability",
+        "title": reading.title(f"{instance} does not answer", default=_NAME),
+        "description": reading.description(f"Since {moment.since:%Y-%m-%d %H:%M:%S} UTC: {reason}."),
+        "severity": "critical",
+        "resource": reading.resource("service", instance),
+        "dedup_key": reading.key("health", instance),
+        "payload": {"severity_reason": said, "error": reading.text(reason, 500)},
+    }
+    return _news(event, moment, state="unreachable", is_bad=True)
+
+
+def _news(event: dict[str, Any], moment: PollMoment, *, state: str, is_bad: bool) -> Polled:
+    """Return the event, unless its state was told already; one trouble tells each state once."""
+    key = event["dedup_key"]
+    named = event | {"event_id": stable_event_id(key, moment.since.isoformat(), state)}
+    steps = () if moment.told.get(key) == state else (named,)
+    return Polled(sent=Sent(steps=steps), told={key: state}, is_bad=is_bad)
+
+
+def _is_health(document: dict[str, Any]) -> bool:
+    return "status" in document and ("providers" in document or "cache" in document)
 
 
 def _health(request: SourceRequest, document: dict[str, Any]) -> dict[str, Any]:
@@ -96,8 +146,15 @@ SPEC = SourceSpec(
     ),
     setup="""# Every 30 s, on the machine of the agent:
 curl -s http://127.0.0.1:8080/health | curl -s -H "Authorization: Bearer {key}" --data-binary @- \\
-  "{url}/api/v1/sources/edge-agent?instance=$(hostname)\"""",
+  "{url}/api/v1/sources/edge-agent?instance=$(hostname)"
+# Or watched from here: three bad or failed polls in a row open an incident, a good one ends it.
+sources:
+  edge-eu-1:
+    plugin: edge-agent
+    mode: pull
+    endpoint: http://edge-eu-1.example.com:8080/health""",
     read=read,
+    polling=Polling(read=poll, interval_seconds=30, failing=failing),
     examples=(
         Example(
             title="a message",

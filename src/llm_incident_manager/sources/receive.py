@@ -127,9 +127,21 @@ class Receive:
             for refusal in refusals:
                 if isinstance(refusal, RateLimited | Forbidden) or len(refusals) == len(batch.results):
                     raise refusal
+        return sent, await self._done(sent, batch, caller)
+
+    async def bring(self, sent: Sent, caller: Caller) -> list[Outcome]:
+        """Return what became of each step of a document that was asked for; one that is wrong is a dead letter.
+
+        Raises Unavailable where some of it is not stored.
+        """
+        items = [item_of(step) for step in sent.steps if not isinstance(step, Act)]
+        return await self._done(sent, await self._intake.accept_items(items, caller), caller)
+
+    async def _done(self, sent: Sent, batch: BatchReceipt, caller: Caller) -> list[Outcome]:
+        """Do the acts; return the outcome of every step in order."""
         acts = [step for step in sent.steps if isinstance(step, Act)]
         receipts, done = iter(batch.results), iter(await self._acts.do(caller, acts) if acts else ())
-        return sent, [next(done) if isinstance(step, Act) else next(receipts) for step in sent.steps]
+        return [next(done) if isinstance(step, Act) else next(receipts) for step in sent.steps]
 
     async def _translated(self, chosen: Chosen, request: SourceRequest, caller: Caller, key: str) -> Sent:
         try:

@@ -29,14 +29,14 @@ from llm_incident_manager.sources import (
     sentry,
     shield,
     slack,
-    statuspage,
+    statuspage_poll,
     victorops,
 )
 from llm_incident_manager.sources.spec import SourceSpec
 
 BUILT_IN = (
     native.SPEC,
-    statuspage.SPEC,
+    statuspage_poll.SPEC,
     sentinel.SPEC,
     shield.SPEC,
     edge_agent.SPEC,

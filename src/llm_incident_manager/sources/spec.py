@@ -109,6 +109,49 @@ RefusingIn = Callable[[IncidentManagerError, int, Mapping[str, str]], Answer]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Polled:
+    """What an answer, or its absence, brought.
+
+    ``told`` is the cursor once the events of ``sent`` are durable: the state of each thing that was told, by its key.
+    ``is_bad``: the thing that is watched is unwell. ``note`` names what could not be read.
+    """
+
+    sent: Sent
+    told: Mapping[str, str]
+    is_bad: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PollMoment:
+    """What was known before a poll: what was ``told``, and ``since`` when the news is bad (now, if it was good)."""
+
+    told: Mapping[str, str]
+    since: datetime
+
+
+PollRead = Callable[[SourceRequest, SourceSettings, PollMoment], Polled]
+"""Reads an answer; raises Invalid where nothing can be made of it, and then the poll has failed."""
+PollFailing = Callable[[SourceRequest, PollMoment, str], Polled]
+"""Says that nothing answers, for the reason given; the request has no body."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Polling:
+    """How a source is asked (``mode: pull``), where its plugin knows more than "get it and read it as if it was sent".
+
+    ``url`` makes the address out of the endpoint that people set. With ``failing``, bad news and failed polls count
+    together, and none is told before there were as many in a row as the settings say.
+    """
+
+    read: PollRead
+    url: Callable[[str], str] = str
+    accept: str = "application/json"
+    interval_seconds: int = 60
+    failing: PollFailing | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SourceSpec:
     """How a source describes itself.
 
@@ -127,6 +170,7 @@ class SourceSpec:
         signature: how the sender signs, where the source's settings hold a ``signing_secret``.
         overloaded: the status for "later" that makes this sender come back: 429, 503, or None for the one that fits.
         body_bytes: the vendor's own limit, if lower than ours.
+        polling: how it is asked; None: its document is read as if it was sent.
         examples: requests of the tool; the first is shown in the docs.
     """
 
@@ -145,3 +189,4 @@ class SourceSpec:
     signature: Signature = field(default_factory=own_signature)
     overloaded: int | None = None
     body_bytes: int | None = None
+    polling: Polling | None = None

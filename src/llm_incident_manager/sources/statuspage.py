@@ -136,21 +136,44 @@ def read(request: SourceRequest, settings: SourceSettings | None) -> Sent:
         )
     # Each page is a source of its own, unless the key or the settings name one.
     source = history.source if request.source == SPEC.name else request.source
-    return Sent(steps=tuple(_present(each) | {"source": source} for each in history.incidents), is_batch=not single)
+    steps = tuple(present(each, settings) | {"source": source} for each in history.incidents)
+    return Sent(steps=steps, is_batch=not single)
 
 
-def _present(incident: HistoricIncident) -> dict[str, Any]:
+def present(incident: HistoricIncident, settings: SourceSettings | None) -> dict[str, Any]:
+    """Return the event of the state that an incident is in; each state has an event id of its own."""
     over = incident.resolved_at is not None
-    newest = incident.updates[-1] if incident.updates else None
-    word = "resolved" if over else newest.status if newest else "investigating"
-    at = incident.resolved_at or (newest.at if newest else incident.created_at)
+    word, at, _ = newest_of(incident)
+    severity = (settings.severity_words if settings is not None else {}).get(incident.source_word, incident.severity)
+    provider = settings.provider if settings is not None else None
+    document = incident.document
+    payload = {"severity_reason": f"the page calls its impact {incident.source_word}"} | document["payload"]
+    known: dict[str, Any] = {}
+    if provider is not None:
+        page = document["resource"]
+        known = {
+            "resource": page
+            | {"id": provider.id, "metadata": {"page": page["id"], "began": incident.created_at.isoformat()}},
+            "tags": document["tags"] | {"provider": provider.id},
+        }
     fresh = {
-        "event_id": f"{incident.external_id}:{word}"[:255],
+        "event_id": f"{incident.external_id}:{word}:{int(at.timestamp())}:{incident.source_word}"[:255],
         "event_type": "resolved" if over else "alert",
         "timestamp": at.isoformat(),
+        "severity": severity.value,
+        "payload": payload,
         "dedup_key": incident.external_id,
     }
-    return incident.document | fresh
+    return document | known | fresh
+
+
+def newest_of(incident: HistoricIncident) -> tuple[str, datetime, str]:
+    """Return what the page said last: the word for its state, when, and its text."""
+    newest = incident.updates[-1] if incident.updates else None
+    text = newest.text if newest is not None else ""
+    if incident.resolved_at is not None:
+        return "resolved", incident.resolved_at, text
+    return (newest.status or "investigating", newest.at, text) if newest else ("investigating", incident.created_at, "")
 
 
 def _incident(
@@ -292,9 +315,19 @@ def _invalid(field: str, message: str) -> Invalid:
 SPEC = SourceSpec(
     name="statuspage",
     title="Status page (Statuspage API v2)",
-    description="A provider's status page: its webhook, or the document of `/api/v2/incidents.json`.",
-    setup="""# On the page: Subscribe to updates > Webhook, with this URL:
-{url}/api/v1/sources/statuspage?key={key}""",
+    description=(
+        "A provider's status page: watched, or by its webhook. An outage is an incident on the resource `llm_provider` "
+        "and explains the incidents on that provider and its models; see [status-pages.md](status-pages.md)."
+    ),
+    setup="""# Watched from here; an Atom or RSS feed of incidents will do as endpoint, too:
+sources:
+  openai-status:
+    plugin: statuspage
+    mode: pull
+    endpoint: https://status.openai.com
+    provider: openai
+# Or told by the page: Subscribe to updates > Webhook, with the URL
+#   {url}/api/v1/sources/statuspage?key={key}""",
     read=read,
     examples=(
         Example(

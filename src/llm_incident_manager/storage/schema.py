@@ -19,6 +19,7 @@ from llm_incident_manager.storage.columns import number_column as _number
 from llm_incident_manager.storage.sender_tables import ALERTS as ALERTS
 from llm_incident_manager.storage.sender_tables import FINGERPRINT_NOTES as FINGERPRINT_NOTES
 from llm_incident_manager.storage.sender_tables import HEARTBEATS as HEARTBEATS
+from llm_incident_manager.storage.sender_tables import POLLS as POLLS
 from llm_incident_manager.storage.sender_tables import REPORTS as REPORTS
 
 TENANTS = Table("tenants", SCHEMA, _name("id", key=True), _name("name"), _instant("created_at"))

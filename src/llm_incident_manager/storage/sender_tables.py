@@ -1,4 +1,4 @@
-"""The tables of what senders say beside their events: heartbeats, alerts with ends, recoveries."""
+"""The tables of what senders say beside their events: heartbeats, alerts with ends, recoveries, polls."""
 
 from sqlalchemy import Index, Table
 
@@ -52,4 +52,15 @@ FINGERPRINT_NOTES = Table(
     name_column("incident_id", null=True),
     bytes_column("body"),
     Index("ix_fingerprint_notes_heard", "heard_at"),
+)
+
+# Sources that are asked. look_at: when somebody must look again; until then its holder may be asking.
+POLLS = Table(
+    "polls",
+    SCHEMA,
+    name_column("tenant", key=True),
+    name_column("source", key=True),
+    instant_column("look_at"),
+    name_column("holder", null=True),
+    bytes_column("body"),
 )

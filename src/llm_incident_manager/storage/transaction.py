@@ -38,6 +38,7 @@ from llm_incident_manager.storage.incidents import SqlIncidents
 from llm_incident_manager.storage.keys import SqlKeys
 from llm_incident_manager.storage.notifications import SqlNotifications
 from llm_incident_manager.storage.outbox import SqlOutbox
+from llm_incident_manager.storage.polls import SqlPolls
 from llm_incident_manager.storage.reports import SqlReports
 from llm_incident_manager.storage.timers import SqlTimers
 
@@ -238,3 +239,7 @@ class SqlTransaction:
     @cached_property
     def reports(self) -> SqlReports:
         return SqlReports(self._connection, self.tenant)
+
+    @cached_property
+    def polls(self) -> SqlPolls:
+        return SqlPolls(self._connection, self.tenant, self.now)

@@ -254,6 +254,9 @@ def _page(facts: dict[str, Any], people: People) -> str:
     return shorten(text, 240)
 
 
+_EXPLAINING = {"explained_by": "found it explained by", "explains": "found that it explains"}
+
+
 def _update(facts: dict[str, Any], moves: dict[str, tuple[Any, Any]]) -> str:
     reason = f": {facts['reason']}" if facts.get("reason") else ""
     if facts.get("count"):
@@ -263,6 +266,8 @@ def _update(facts: dict[str, Any], moves: dict[str, tuple[Any, Any]]) -> str:
     kind = facts.get("kind")
     if kind == "linked":
         why = f": {linked_because(facts.get('reason'))}" if linked_because(facts.get("reason")) else ""
+        if facts.get("link") in _EXPLAINING:
+            return f"{_EXPLAINING[facts['link']]} {facts.get('incident_id')}{why}"
         return f"linked {facts.get('incident_id')} as {str(facts.get('link', 'related')).replace('_', ' ')}{why}"
     if kind in _UPDATES:
         return _UPDATES[kind]

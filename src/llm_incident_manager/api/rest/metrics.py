@@ -36,6 +36,8 @@ FAMILIES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "queue_messages_total": ("counter", "Messages of this source's queue that were done with."),
         "queue_messages_held": ("gauge", "Messages fetched that cannot be taken yet."),
         "queue_messages_waiting": ("gauge", "Messages at the broker for this source, where it says."),
+        "polls_total": ("counter", "Sources asked, by outcome: news, unchanged, held, failed."),
+        "poll_last_success_timestamp_seconds": ("gauge", "When a source that is asked answered last."),
         "cpu_usage_percent": ("gauge", "Of one core, since the last look."),
         "memory_usage_bytes": ("gauge", "Resident memory of the process."),
         "disk_usage_bytes": ("gauge", "Used on the disk of the data folder."),

@@ -1,4 +1,4 @@
-"""``sources``: what they sent and what was refused; try out what one makes of a tool's request."""
+"""``sources``: what they sent, how those do that are asked, and what one makes of a tool's request."""
 
 import click
 
@@ -81,3 +81,28 @@ def test(session: Session, name: str, file: str) -> None:
         output.say(f"  {act['kind']} the incident of {act['dedup_key'] or act['incident_id']}")
     if not found["events"] and not found["acts"]:
         output.say("nothing in it would open or change an incident")
+
+
+@server_command(sources, "polls")
+def polls(session: Session) -> None:
+    """Show the sources that are asked (mode: pull): when each answered last, and what went wrong."""
+    found = session.client.polls()
+    output = session.output
+    if output.is_json:
+        output.json(found)
+        return
+    output.table(
+        ["source", "read by", "state", "answered last", "next", "what went wrong"],
+        [
+            (
+                each["source"],
+                each["plugin"] or "no plugin",
+                each["state"],
+                each["last_success_at"] or "never",
+                each["next_poll_at"] or "not asked",
+                each["error"] or each["note"],
+            )
+            for each in found
+        ],
+        empty="no source is asked; set mode: pull and endpoint on one",
+    )

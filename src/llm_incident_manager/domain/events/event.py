@@ -8,6 +8,7 @@ import msgspec
 from llm_incident_manager.domain.events.field_mapping import FieldMapping
 from llm_incident_manager.domain.events.fold import Fold
 from llm_incident_manager.domain.events.log_rules import LogRule
+from llm_incident_manager.domain.events.pulling import Provider, PullSettings
 from llm_incident_manager.domain.events.queue import QueueSettings
 from llm_incident_manager.domain.vocabulary import Category, Environment, Severity
 
@@ -85,6 +86,7 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     ``quiet_seconds`` without an event end its incidents, where it never says itself that they are over. ``log_rules``
     say which of its log records become events. ``mapping`` says how its JSON becomes events, where no plugin knows.
     ``queue`` is where its messages are fetched from, beside whatever it pushes.
+    ``pull``: it is asked, instead of sending. ``provider`` is the one whose status page it is.
     """
 
     name: str
@@ -103,6 +105,8 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     mapping: FieldMapping | None = None
     redact: tuple[str, ...] = ()
     queue: QueueSettings | None = None
+    pull: PullSettings | None = None
+    provider: Provider | None = None
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def __repr__(self) -> str:

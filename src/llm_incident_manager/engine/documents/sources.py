@@ -15,6 +15,7 @@ from llm_incident_manager.engine.documents.known import Known
 from llm_incident_manager.engine.documents.log_rules import parse_log_rules
 from llm_incident_manager.engine.documents.part import Part
 from llm_incident_manager.engine.documents.people import read_id
+from llm_incident_manager.engine.documents.pulling import parse_provider, parse_pull
 from llm_incident_manager.engine.documents.source_mapping import parse_mapping
 from llm_incident_manager.engine.documents.source_queue import parse_queue
 
@@ -35,8 +36,6 @@ def parse_source(document: dict[str, Any], known: Known, findings: Findings) -> 
     if part.text("name", default=name) != name:
         part.fault("name", f"is not the id, {quoted(name)}; a source's id is its name")
     mode = part.one_of("mode", _MODES, default="push")
-    if mode == "pull":
-        part.note("mode", f"mode {mode} is kept and not acted on yet; let the source push")
     queue = parse_queue(part)
     if mode == "queue" and not part.has("queue"):
         part.fault("queue", "is required in mode queue; say where, as in queue: {url: amqp://…, exchange: …}")
@@ -44,10 +43,14 @@ def parse_source(document: dict[str, Any], known: Known, findings: Findings) -> 
     endpoint = part.text("endpoint", limit=2000)
     if endpoint and address_fault("webhook", endpoint):
         part.fault("endpoint", f"{quoted(endpoint)} is not a URL such as https://sentinel.example.com/api")
+    if "@" in endpoint.partition("://")[2].partition("/")[0]:
+        part.fault("endpoint", "carries a password; put the key under authentication.api_key, where nobody is shown it")
     if endpoint:
         extra["endpoint"] = endpoint
-    header, digest = _authentication(part)
-    extra |= {"api_key_sha256": digest} if digest else {}
+    header, key, digest = _authentication(part)
+    pulls = mode == "pull"
+    # The key of a source that is asked opens the other side's door, not ours.
+    extra |= {"api_key_sha256": digest} if digest and not pulls else {}
     certificates = _certificates(part)
     extra |= {"client_certificates": certificates} if certificates else {}
     retry = _retry(part)
@@ -63,7 +66,7 @@ def parse_source(document: dict[str, Any], known: Known, findings: Findings) -> 
         enabled=part.flag("enabled", default=True),
         strict=part.flag("strict", default=False),
         severity_words=words,
-        key_header=part.text("key_header") or header,
+        key_header=part.text("key_header") or (None if pulls else header),
         resolve=part.one_of("resolve", ("resolve", "propose"), default="resolve"),
         events_per_minute=part.whole("events_per_minute", low=1, high=100_000_000, unit="events"),
         plugin=part.text("plugin", limit=100) or None,
@@ -75,6 +78,8 @@ def parse_source(document: dict[str, Any], known: Known, findings: Findings) -> 
         mapping=fields,
         redact=_redact(part),
         queue=queue,
+        pull=parse_pull(part, endpoint, header, key, is_pulled=pulls),
+        provider=parse_provider(part),
         extra=extra,
     )
     if settings.key_header and not _HEADER.fullmatch(settings.key_header):
@@ -101,11 +106,11 @@ def without_key(document: dict[str, Any]) -> dict[str, Any]:
     return document | {"authentication": kept | ({"api_key_sha256": _digest(str(key).strip())} if key else {})}
 
 
-def _authentication(owner: Part) -> tuple[str | None, str | None]:
-    """Return the header that carries the key, and the key's digest."""
+def _authentication(owner: Part) -> tuple[str | None, str, str | None]:
+    """Return the header that carries the key, the key, and its digest."""
     part = owner.part("authentication")
     if part is None:
-        return None, None
+        return None, "", None
     part.one_of("type", ("api_key", "none"), default="api_key")
     header = part.text("api_key_header") or None
     if header and not _HEADER.fullmatch(header):
@@ -117,7 +122,7 @@ def _authentication(owner: Part) -> tuple[str | None, str | None]:
     if key and len(key) < 16:
         part.note("api_key", "is shorter than 16 characters; choose a longer one")
     part.done()
-    return header, _digest(key) if key else digest or None
+    return header, key, _digest(key) if key else digest or None
 
 
 def _signing_secret(part: Part) -> str | None:

@@ -190,7 +190,11 @@ class SourceDocument(Request):
     enabled: bool = True
     strict: bool = Field(default=False, description="Refuse members that the schema does not know.")
     mode: Literal["push", "pull", "queue"] = "push"
-    endpoint: str | None = None
+    endpoint: str | None = Field(default=None, description="Where a source of mode `pull` is asked.")
+    poll: Free | None = Field(default=None, description="How it is asked: `{interval_seconds, failures}`.")
+    provider: str | Free | None = Field(
+        default=None, description="Whose status page it is: an id, or `{id, models, window_seconds}`."
+    )
     authentication: Free | None = None
     retry: Free | None = None
     mapping: Free | None = None

@@ -1,4 +1,6 @@
-"""``/sources/{id}/test``, what a source would make of a request; ``/source_traffic``, what sources sent."""
+"""``/sources/{id}/test``, ``/source_traffic``, ``/polls``: what a source would make of it, sent, and was asked."""
+
+from typing import Any
 
 from fastapi import APIRouter, Response
 
@@ -6,10 +8,13 @@ from llm_incident_manager.api.rest.answers import LISTS, WRITES, answers
 from llm_incident_manager.api.rest.asking import Id, Reader, require_plain, whole_body
 from llm_incident_manager.api.rest.encode import answer
 from llm_incident_manager.api.rest.models.operations import SourceTest, SourceTraffic
+from llm_incident_manager.api.rest.models.polls import PollPage
 from llm_incident_manager.api.rest.route import ApiRoute
 from llm_incident_manager.engine.preview_event import PreviewEvent
 from llm_incident_manager.engine.source_acts import Act
-from llm_incident_manager.sources.receive import choose, item_of, translated
+from llm_incident_manager.engine.views.poll import poll_document
+from llm_incident_manager.sources.polled import polling_of
+from llm_incident_manager.sources.receive import FALLBACK, choose, item_of, translated
 from llm_incident_manager.sources.spec import SourceRequest
 
 router = APIRouter(prefix="/api/v1", route_class=ApiRoute)
@@ -57,3 +62,24 @@ async def test_source(asked: Reader, id: Id) -> Response:
         if isinstance(step, Act)
     ]
     return answer({"source": chosen.source, "plugin": chosen.spec.name, "events": events, "acts": acts})
+
+
+@router.get(
+    "/polls", tags=["sources"], summary="How do the sources do that are asked?", responses=answers(PollPage, *LISTS)
+)
+async def list_polls(asked: Reader) -> Response:
+    """Return every source of mode `pull`: when it was asked, when it answered, what went wrong, and when it is next."""
+    port, specs = asked.port, asked.request.app.state.sources
+    tenant = asked.caller.tenant
+    stored = {state.source: (state, at) for state, at in await port.store.read(tenant, lambda tx: tx.polls.all())}
+    found: list[dict[str, Any]] = []
+    for name, source in sorted(port.settings(tenant).sources.items()):
+        if source.pull is None:
+            continue
+        spec = specs.get(name) or specs.get(source.plugin or FALLBACK)
+        default = polling_of(spec).interval_seconds if spec is not None else None
+        state, next_at = stored.get(name, (None, None))
+        found.append(
+            poll_document(source, state, next_at, plugin=spec.name if spec is not None else None, default=default)
+        )
+    return answer({"polls": found, "next_cursor": None, "total": len(found)})
