@@ -212,6 +212,25 @@ def test_a_route_whose_conditions_cannot_be_read_does_not_match_everything() -> 
     assert built.faults
 
 
+def test_a_silence_that_did_not_change_is_not_read_again() -> None:
+    """A tenant may have a thousand; each change of settings would read all of them anew."""
+    of_ten = [
+        {"id": f"s{number}", "matchers": ["alertname=Slow"], "starts_at": "2026-11-02T09:00:00Z",
+         "ends_at": "2026-11-02T10:00:00Z"}
+        for number in range(10)
+    ]  # fmt: skip
+    before = build_settings("t", items(silences=of_ten)).silences
+    of_ten[3] |= {"comment": "changed"}
+    of_ten[4] |= {"ends_at": "2026-11-02T08:00:00Z"}
+    built = build_settings("t", items(silences=of_ten))
+    kept = {silence.id: silence for silence in built.silences}
+    same = [silence.id for silence in before if kept.get(silence.id) is silence]
+    assert same == [f"s{number}" for number in range(10) if number not in (3, 4)]
+    assert kept["s3"].comment == "changed"
+    assert "s4" not in kept
+    assert [fault.field for fault in built.faults] == ["silences/s4: ends_at"]
+
+
 async def test_settings_follow_the_store_and_outlive_it(store: SqlStore) -> None:
     memory = SettingsMemory()
     await store.transact("acme", lambda tx: apply_file(tx, items(users=[ANA])))

@@ -22,6 +22,7 @@ from llm_incident_manager.engine.documents.kinds import SINGLE, Kind, Written
 from llm_incident_manager.engine.documents.known import Known, survey
 from llm_incident_manager.engine.documents.parse import PARSERS, read
 from llm_incident_manager.engine.documents.server import Limits, Retention, ServerSettings
+from llm_incident_manager.engine.documents.silences import stored_silence
 from llm_incident_manager.engine.documents.templates import Template
 from llm_incident_manager.engine.ports import Store
 from llm_incident_manager.errors import FieldFault, Unavailable
@@ -103,8 +104,12 @@ def build_settings(
     for item in items:
         if item.kind not in PARSERS:
             continue
+        document = item.document | _identity(item)
+        if item.kind == Kind.SILENCES and (silence := stored_silence(document)) is not None:
+            values[Kind.SILENCES][item.id] = silence
+            continue
         findings = Findings()
-        value = read(item.kind, item.document | _identity(item), known, findings)
+        value = read(item.kind, document, known, findings)
         faults += [FieldFault(f"{item.kind}/{item.id}: {each.field}", each.message) for each in findings.faults]
         muting = item.kind == Kind.SILENCES and bool(findings.faults)
         if not muting and not any(fault.field.startswith("conditions") for fault in findings.faults):

@@ -23,6 +23,7 @@ from llm_incident_manager.engine.context import Contexts
 from llm_incident_manager.engine.documents.kinds import Kind
 from llm_incident_manager.engine.documents.known import Known
 from llm_incident_manager.engine.documents.parse import parse
+from llm_incident_manager.engine.documents.silences import stored_silence
 from llm_incident_manager.engine.ports import Store, Transaction
 from llm_incident_manager.engine.rows import ConfigurationItem, IncidentFilter
 from llm_incident_manager.engine.settings import SettingsMemory
@@ -303,7 +304,8 @@ def _require_newest(item: ConfigurationItem, if_match: int | None) -> None:
 
 
 def _read(silence_id: str, document: Mapping[str, Any]) -> Silence:
-    silence: Silence = parse(Kind.SILENCES, dict(document) | {"id": silence_id}, Known())
+    whole = dict(document) | {"id": silence_id}
+    silence: Silence = stored_silence(whole) or parse(Kind.SILENCES, whole, Known())
     return silence
 
 

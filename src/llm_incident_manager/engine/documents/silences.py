@@ -2,7 +2,10 @@
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from llm_incident_manager.domain.routing.silence import Matcher, Silence, compile_matcher
 from llm_incident_manager.engine.documents.findings import Findings, quoted
@@ -13,6 +16,8 @@ from llm_incident_manager.errors import FieldFault, Invalid
 
 MAX_MATCHERS = 50
 LONGEST = 500
+_SHORT_BYTES = 2000
+"""Longer documents are not remembered: a thousand of them would cost what they save."""
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _WRITTEN = re.compile(r"""\s*([A-Za-z_][\w.:/-]*)\s*(=~|!~|!=|=)\s*(.*?)\s*""", re.DOTALL)
 
@@ -41,6 +46,27 @@ def parse_silence(document: dict[str, Any], known: Known, findings: Findings) ->
     part.allow("state", *SERVER_MADE)
     part.done()
     return silence
+
+
+def stored_silence(document: dict[str, Any]) -> Silence | None:
+    """Return the silence of a stored document, or ``None`` where something is wrong with it.
+
+    A tenant may have a thousand, and every change of its settings reads all of them: what was read is remembered.
+    """
+    try:
+        written = msgspec.json.encode(document, order="sorted")
+    except (TypeError, ValueError):
+        return None
+    return _remembered(written) if len(written) <= _SHORT_BYTES else _read(written)
+
+
+def _read(written: bytes) -> Silence | None:
+    findings = Findings()
+    silence = parse_silence(msgspec.json.decode(written), Known(), findings)
+    return None if findings.faults else silence
+
+
+_remembered = lru_cache(maxsize=2048)(_read)
 
 
 def read_matcher(text: str) -> Matcher:
