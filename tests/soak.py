@@ -15,12 +15,16 @@ from pathlib import Path
 
 import msgspec
 
+from tests.hostile.proof import EACH, GROWTH_MB, Proof, prove_all
 from tests.simulator.seeds import Outcome, run_seeds
 
 ROOT = Path(__file__).parent.parent
 REPORT = ROOT / "docs" / "soak.md"
 PIECE = 25
 """Seeds that one process runs before it says how it went."""
+
+
+_ROW = re.compile(r"^\| ([a-z]+) \|.*\|$", re.MULTILINE)
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,29 +84,60 @@ def run_tests(name: str, amount: str, paths: list[str], longer: Mapping[str, str
     )
 
 
-def report(parts: list[Part]) -> str:
-    """Return the document: when, what of, on what, and each part's figures."""
-    commit = _git("rev-parse", "--short", "HEAD")
-    changed = " with changes that are not committed" if _git("status", "--porcelain", "--", "src", "tests") else ""
-    rows = "\n".join(
-        f"| {part.name} | {part.amount} | {part.seconds:,.0f} s | {_verdict(part)}: {part.result} |" for part in parts
+def try_mutants(each: int) -> Part:
+    """Send mutated payloads through every door of real servers, and as many again; the lines name the seeds."""
+    started = time.monotonic()
+    proofs = prove_all(each=each)
+    return Part(
+        name="mutants",
+        amount=f"{each:,} and {each:,} more through each of {len(proofs)} doors",
+        seconds=time.monotonic() - started,
+        result=mutants_sentence(proofs),
+        passed=all(proof.passed for proof in proofs),
     )
+
+
+def mutants_sentence(proofs: list[Proof]) -> str:
+    """Return what came of the mutants: what failed by its door and seed, and what the second helping added."""
+    faulty = [f"{proof.door} (seed {proof.seed})" for proof in proofs if proof.faults]
+    grown = [f"{proof.door} {proof.growth_mb:+.1f} MB" for proof in proofs if proof.growth_mb >= GROWTH_MB]
+    most = max(proofs, key=lambda proof: proof.growth_mb)
+    said = [f"faults at {', '.join(faulty)}" if faulty else "no 5xx and no answer after more than a second"]
+    if grown:
+        said.append(f"the second helping added {', '.join(grown)}")
+    else:
+        said.append(f"the second helping added at most {most.growth_mb:.1f} MB ({most.door})")
+    return "; ".join(said)
+
+
+def report(parts: list[Part], before: str = "") -> str:
+    """Return the document: each part's figures, when and of what; parts that were not run now are as they were."""
+    commit = _git("rev-parse", "--short", "HEAD")
+    changed = " with changes" if _git("status", "--porcelain", "--", "src", "tests") else ""
+    run = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {commit}{changed}"
+    new = {
+        part.name: f"| {part.name} | {part.amount} | {part.seconds:,.0f} s | {_verdict(part)}: {part.result} | {run} |"
+        for part in parts
+    }
+    old = {found[1]: found[0] for found in _ROW.finditer(before) if found[1] != "part"}
+    rows = "\n".join((old | new).values())
     return f"""# The long proof
 
-Written by `make soak`; the last run, as it was. `make test` runs shorter versions of the same.
+Written by `make soak`; each part's last run, as it was. `make test` runs shorter versions of the same.
+Python {platform.python_version()}, {os.cpu_count()} cores ({platform.machine()}).
 
-- Date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC
-- Commit: {commit}{changed}
-- Python {platform.python_version()}, {os.cpu_count()} cores ({platform.machine()})
-
-| part | how much | how long | result |
-|---|---|---|---|
+| part | how much | how long | result | when, commit |
+|---|---|---|---|---|
 {rows}
 
 The simulator runs the whole engine under a clock of its own, with crashes, losses of power, a refusing database and
 disk, and failing channels, all drawn from one seed: `python -m tests.simulator --only --seed N` replays it. What it
 checks stands in `tests/simulator/checks.py`; `tests/simulator/mutations.py` lists five guarantees that it must see
 broken.
+
+Mutants are golden payloads of every source, event, call and stream, changed at random and sent to a server of its own
+per door, on PostgreSQL: `python -m tests.hostile.proof DOOR --seed N` draws them again. What took longer than a second
+is sent again alone, and counts if it does so every time. Memory is the server's resident memory when all is worked off.
 """
 
 
@@ -114,9 +149,10 @@ def main() -> int:
     parser.add_argument("--factor", type=int, default=10, help="how much longer the random tests are")
     parser.add_argument("--kills", type=int, default=200, help="of a real process")
     parser.add_argument(
-        "--parts", nargs="+", default=["simulator", "properties", "schedules", "chaos"], help="which parts"
+        "--parts", nargs="+", default=["simulator", "properties", "schedules", "chaos", "mutants"], help="which parts"
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes of the simulator")
+    parser.add_argument("--mutants", type=int, default=EACH, help="of each helping at a door; there are two")
     asked = parser.parse_args()
     parts: list[Part] = []
     if "simulator" in asked.parts:
@@ -136,7 +172,9 @@ def main() -> int:
         }
         paths = ["tests/chaos/test_kill_nine.py", "tests/chaos/test_journal_crash.py"]
         parts.append(run_tests("chaos", f"{asked.kills} kills of a real process", paths, longer))
-    REPORT.write_text(report(parts))
+    if "mutants" in asked.parts:
+        parts.append(try_mutants(asked.mutants))
+    REPORT.write_text(report(parts, REPORT.read_text() if REPORT.exists() else ""))
     print(f"written to {REPORT.relative_to(ROOT)}")
     return int(not all(part.passed for part in parts))
 
