@@ -5,7 +5,7 @@ Who comes first is the accident of doors and nodes; whether the trouble is over 
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from llm_incident_manager.clock import Clock
 from llm_incident_manager.domain.events.event import Event
@@ -21,6 +21,8 @@ from llm_incident_manager.engine.openings import ending, integration
 from llm_incident_manager.engine.ports import Store, Transaction
 
 AT_ONCE = 100
+LOOK_BACK = timedelta(hours=1)
+"""The step looks at recoveries accepted since: two nodes miss each other only while both triage."""
 
 
 def told_before(note: FingerprintNote) -> str:
@@ -69,7 +71,7 @@ class Overtaken:
 
     async def run_due(self) -> int:
         """End what is over; returns how many were. Harmless when repeated; raises Unavailable (store away)."""
-        since = self._clock.now() - WINDOW
+        since = self._clock.now() - LOOK_BACK
         found = await self._store.system_read(lambda tx: tx.overtaking(since, limit=AT_ONCE))
         ended = 0
         for each in found:
