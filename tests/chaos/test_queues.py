@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests import brokers
 from tests.brokers import Broker, anomaly
-from tests.chaos.load import config_yaml, counted, drained
+from tests.chaos.cut_wire import CutWire
+from tests.chaos.load import config_yaml, counted, drained, readiness
 from tests.process import ServerProcess
 
 MESSAGES = 600
@@ -83,38 +85,72 @@ async def test_killed_in_the_middle_nothing_is_lost_and_nothing_counts_twice(bro
         server.kill9()
 
 
+def wire_to(url: str) -> tuple[CutWire, str]:
+    """Return a wire to the server of ``url``, and the address at this end of it once it is there."""
+    parts = urlsplit(url)
+    wire = CutWire(parts.hostname or "", parts.port or 0)
+    wire.mend()
+    account = parts.netloc.rpartition("@")[0]
+    return wire, parts._replace(netloc=f"{account}{'@' if account else ''}127.0.0.1:{wire.port}").geturl()
+
+
 @pytest.mark.requirement("REL-02", "REL-05")
 @pytest.mark.parametrize("broker", ["redis"], indirect=True)
 async def test_a_broker_that_is_away_stops_nothing_and_is_shown(broker: Broker, tmp_path: Path) -> None:
-    """The way to the broker is cut at the start, there later, and cut again."""
-    async with CutWay(brokers.REDIS) as way:
-        await way.cut()
-        queue = broker.queue | {"url": way.url}
-        server = reading(tmp_path, queue)
-        with server:
-            await asyncio.to_thread(
-                server.until, "it is told", lambda: "queues" in server.get("/ready").json["degraded"], SECONDS
-            )
-            assert server.get("/ready").status == 200
-            assert figure(server, "queue_connected") == 0
-            assert figure(server, "queue_last_success_timestamp_seconds") is None
-            await way.mend()
-            await broker.publish(anomaly(1))
-            await asyncio.to_thread(connected, server)
-            await nothing_left(broker, server)
-            assert server.get("/ready").json["degraded"] == []
-            assert (figure(server, "queue_last_success_timestamp_seconds") or 0) > 1_700_000_000
-            await way.cut()
-            await asyncio.to_thread(
-                server.until, "it is told", lambda: "queues" in server.get("/ready").json["degraded"], SECONDS
-            )
-            await broker.publish(anomaly(2))
-            await way.mend()
-            await nothing_left(broker, server)
-            assert await asyncio.to_thread(counted, server) == Counter({"chat-1": 1, "chat-2": 1})
-            told = [json.loads(line) for line in server.log.splitlines() if '"queue_away"' in line]
-            assert told
-            assert all("Redis at 127.0.0.1:" in each["reason"] for each in told)
+    """The wire to the broker is cut at the start, there later, and cut again."""
+    wire, url = wire_to(brokers.REDIS)
+    wire.cut()
+    server = reading(tmp_path, broker.queue | {"url": url})
+    with wire, server:
+        wire.cut()
+        await asyncio.to_thread(server.until, "it is told", lambda: readiness(server) == (200, ["queues"]), SECONDS)
+        assert figure(server, "queue_connected") == 0
+        assert figure(server, "queue_last_success_timestamp_seconds") is None
+        wire.mend()
+        await broker.publish(anomaly(1))
+        await asyncio.to_thread(connected, server)
+        await nothing_left(broker, server)
+        assert readiness(server) == (200, [])
+        assert (figure(server, "queue_last_success_timestamp_seconds") or 0) > 1_700_000_000
+        wire.cut()
+        await asyncio.to_thread(server.until, "it is told", lambda: readiness(server) == (200, ["queues"]), SECONDS)
+        await broker.publish(anomaly(2))
+        wire.mend()
+        await nothing_left(broker, server)
+        assert await asyncio.to_thread(counted, server) == Counter({"chat-1": 1, "chat-2": 1})
+        told = [json.loads(line) for line in server.log.splitlines() if '"queue_away"' in line]
+        assert told
+        assert all("Redis at 127.0.0.1:" in each["reason"] for each in told)
+
+
+@pytest.mark.requirement("ING-09", "REL-04")
+@pytest.mark.parametrize("broker", ["redis"], indirect=True)
+async def test_while_no_dead_letter_can_be_kept_only_what_is_good_is_acknowledged(
+    broker: Broker, tmp_path: Path, postgres_url: str
+) -> None:
+    wire, database = wire_to(postgres_url)
+    server = reading(tmp_path, broker.queue)
+    server.env["DATABASE_URL"] = database
+    with wire, server:
+        await asyncio.to_thread(connected, server)
+        wire.cut()
+        await asyncio.to_thread(
+            server.until, "it is called degraded", lambda: "database" in readiness(server)[1], SECONDS
+        )
+        await broker.publish(b"no JSON")
+        await broker.publish(anomaly(1))
+        await asyncio.to_thread(
+            server.until, "one is done with", lambda: figure(server, "queue_messages_total") == 1, SECONDS
+        )
+        assert await broker.left() == 1
+        assert figure(server, "queue_messages_held") == 1
+        wire.mend()
+        await nothing_left(broker, server)
+        await asyncio.to_thread(
+            server.until, "it is counted", lambda: counted(server) == Counter({"chat-1": 1}), SECONDS
+        )
+        (letter,) = server.get("/api/v1/dead_letters").json["dead_letters"]
+        assert letter["body"] == "no JSON"
 
 
 @pytest.mark.requirement("ING-10")
@@ -150,52 +186,3 @@ async def test_a_request_is_answered_once_it_is_durable_and_stopping_loses_nothi
         await asyncio.to_thread(server.start)
         await asyncio.to_thread(drained, server)
         assert await asyncio.to_thread(counted, server) == Counter({"chat-0": 1, "chat": 300})
-
-
-class CutWay:
-    """A way to a server that can be cut and mended: connections break, and new ones are refused."""
-
-    def __init__(self, url: str) -> None:
-        scheme, _, rest = url.partition("://")
-        address, _, self._path = rest.partition("/")
-        host, _, port = address.rpartition("@")[2].partition(":")
-        self._scheme, self._host, self._port = scheme, host, int(port)
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server | None = None
-        self._own = 0
-
-    @property
-    def url(self) -> str:
-        return f"{self._scheme}://127.0.0.1:{self._own}/{self._path}"
-
-    async def __aenter__(self) -> "CutWay":
-        await self.mend()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.cut()
-
-    async def mend(self) -> None:
-        self._server = await asyncio.start_server(self._passed_on, "127.0.0.1", self._own)
-        self._own = self._server.sockets[0].getsockname()[1]
-
-    async def cut(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        for writer in list(self._writers):
-            writer.close()
-
-    async def _passed_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection(self._host, self._port)
-        self._writers |= {writer, far_writer}
-        await asyncio.gather(_copied(reader, far_writer), _copied(far_reader, writer), return_exceptions=True)
-        self._writers -= {writer, far_writer}
-
-
-async def _copied(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    finally:
-        writer.close()

@@ -4,6 +4,7 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 
@@ -11,6 +12,7 @@ from llm_incident_manager.clock import ManualClock
 from llm_incident_manager.domain.events.queue import QueueKind
 from llm_incident_manager.errors import IncidentManagerError, Invalid, Unavailable
 from llm_incident_manager.sources.queues.reader import MOST_FAILURES, QueueReader
+from llm_incident_manager.sources.queues.receive import NotKept
 from llm_incident_manager.sources.queues.registry import DRIVERS, queue_spec
 from llm_incident_manager.sources.queues.spec import Message
 from tests.stories.app import START
@@ -90,6 +92,7 @@ def reader_of(queue: Queue, desk: Desk) -> QueueReader:
         bury=desk.bury,
         clock=ManualClock(START),
         jitter=lambda: 0.0,
+        most=2,
     )
 
 
@@ -120,6 +123,25 @@ async def test_what_is_held_is_tried_before_anything_more_is_fetched() -> None:
     desk.answers.clear()
     assert [await reader.step(), await reader.step()] == [0.0, 0.0]
     assert desk.taken == [b"a", b"b"]
+
+
+@pytest.mark.requirement("ING-08", "REL-04")
+async def test_a_dead_letter_that_cannot_be_kept_holds_up_nothing_until_there_are_too_many() -> None:
+    queue = Queue(redelivers=False, messages=deque([Message(body=b"bad-1", id="1")]))
+    away = NotKept("the database is away", retry_after_seconds=5.0)
+    desk = Desk(answers={b"bad-1": away, b"bad-2": away})
+    reader = reader_of(queue, desk)
+    assert await reader.step() == 0.0
+    queue.messages += [Message(body=b"good-1", id="2"), Message(body=b"bad-2", id="3")]
+    assert await reader.step() == 0.0
+    assert (desk.taken, reader.condition.held) == ([b"good-1"], 2)
+    queue.messages.append(Message(body=b"good-2", id="4"))
+    assert await reader.step() > 0
+    assert desk.taken == [b"good-1"]  # as many as may be here are here
+    desk.answers.clear()
+    reader._clock.advance(timedelta(seconds=6))  # type: ignore[attr-defined]
+    assert [await reader.step(), await reader.step()] == [0.0, 0.0]
+    assert desk.taken == [b"good-1", b"bad-1", b"bad-2", b"good-2"]
 
 
 @pytest.mark.parametrize("redelivers", [True, False])

@@ -129,6 +129,7 @@ class QueueReaders:
             bury=taking.bury,
             clock=house.clock,
             jitter=random.random,
+            most=settings.prefetch,
         )
 
     def _begin(self, name: Name, settings: QueueSettings) -> None:

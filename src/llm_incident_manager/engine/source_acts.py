@@ -65,7 +65,9 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
 
     ``act_id`` is the sender's name for this very request: done once, ever. Without one an act is decided by the state
     (a second acknowledgment is harmless), and the same note on the same incident is written once. ``by`` is the person
-    over there. ``until`` ends a snooze; ``fields`` are those of an edit: title, description, category, tags, labels.
+    over there. ``once``: whichever incident it was done to, what comes by this ``act_id`` again is not done to another
+    one that was opened since. ``until`` ends a snooze; ``fields`` are those of an edit: title, description, category,
+    tags, labels.
     """
 
     kind: ActKind
@@ -73,6 +75,7 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     dedup_key: str | None = None
     incident_id: str | None = None
     act_id: str | None = None
+    once: bool = False
     text: str = ""
     by: str = ""
     until: datetime | None = None
@@ -262,8 +265,9 @@ def _mark(act: Act, incident: Incident) -> Event | None:
     """Return what is counted once for an act, as an identity among those of events."""
     if act.act_id is None and act.kind is not ActKind.NOTE:
         return None
+    of = () if act.once else (incident.id,)
     return Event(
-        event_id=f"act:{stable_event_id(incident.id, *_facts(act))}",
+        event_id=f"act:{stable_event_id(*of, *_facts(act))}",
         source=act.source,
         timestamp=incident.created_at,
         received_at=incident.created_at,

@@ -14,7 +14,7 @@ from llm_incident_manager.clock import Clock
 from llm_incident_manager.errors import IncidentManagerError, Invalid, RateLimited, Unavailable
 from llm_incident_manager.ids import new_id
 from llm_incident_manager.resilience.backoff import delay
-from llm_incident_manager.sources.queues.receive import NotYet
+from llm_incident_manager.sources.queues.receive import NotKept, NotYet
 from llm_incident_manager.sources.queues.spec import Message, QueueConnection
 
 log = structlog.get_logger("queues")
@@ -47,7 +47,7 @@ class QueueReader:
     """One source's reader; a step is one look at the queue, and whoever repeats it rests as long as it says."""
 
     def __init__(
-        self, name: str, *, open: Open, take: Take, bury: Bury, clock: Clock, jitter: Callable[[], float]
+        self, name: str, *, open: Open, take: Take, bury: Bury, clock: Clock, jitter: Callable[[], float], most: int
     ) -> None:
         self.condition = QueueCondition()
         self._name = name
@@ -56,8 +56,11 @@ class QueueReader:
         self._bury = bury
         self._clock = clock
         self._jitter = jitter
+        self._most = most
         self._connection: QueueConnection | None = None
         self._held: list[Message] = []
+        self._aside: list[Message] = []
+        self._aside_until = float("-inf")
         self._tries = 0
         self._failures: dict[str, int] = {}
         self._looked = float("-inf")
@@ -66,6 +69,10 @@ class QueueReader:
         """Fetch and take what is there; return the seconds to rest before the next step, 0 for none."""
         try:
             connection = self._connection or await self._connect()
+            if self._aside and self._clock.monotonic() >= self._aside_until:
+                self._held, self._aside = [*self._aside, *self._held], []
+            elif len(self._aside) >= self._most:
+                return SHORTEST_HOLD_SECONDS
             if not self._held:
                 self._held = list(await connection.receive())
                 self._tries = 0
@@ -96,7 +103,7 @@ class QueueReader:
         connection, self._connection = self._connection, None
         if connection is not None:
             if connection.redelivers:
-                self._held = []
+                self._held, self._aside = [], []
             await connection.close()
 
     async def _connect(self) -> QueueConnection:
@@ -120,19 +127,25 @@ class QueueReader:
         answers = await self._answers(messages)
         done = [message for message, answer in zip(messages, answers, strict=True) if answer is None]
         refusals = [answer for answer in answers if answer is not None]
-        self._held = [message for message, answer in zip(messages, answers, strict=True) if answer is not None]
+        left = [(message, answer) for message, answer in zip(messages, answers, strict=True) if answer is not None]
+        # A dead letter that waits for the database holds up nothing that the journal takes.
+        self._held = [message for message, answer in left if not isinstance(answer, NotKept)]
+        self._aside += [message for message, answer in left if isinstance(answer, NotKept)]
+        self.condition.held = len(self._held) + len(self._aside)
         if done:
             await connection.done(done)
             self.condition.last_success = self._clock.now()
             self.condition.taken += len(done)
-        self.condition.held = len(self._held)
         if not refusals:
             self.condition.fault = None
             return 0.0
-        await connection.hold(self._held)
+        await connection.hold([*self._held, *self._aside])
         self.condition.fault = refusals[0].message
         waits = [each.retry_after_seconds for each in refusals if isinstance(each, RateLimited | Unavailable)]
-        return max(SHORTEST_HOLD_SECONDS, min([*waits, LONGEST_HOLD_SECONDS]))
+        rest = max(SHORTEST_HOLD_SECONDS, min([*waits, LONGEST_HOLD_SECONDS]))
+        if self._aside:
+            self._aside_until = self._clock.monotonic() + rest
+        return rest if self._held else 0.0
 
     async def _answers(self, messages: list[Message]) -> list[NotYet | None]:
         try:

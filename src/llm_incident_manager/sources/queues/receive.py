@@ -3,11 +3,13 @@
 It differs from ``sources/receive.py`` in what is at stake: an answer here lets the broker forget the message.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import groupby
 from typing import Protocol
+
+import msgspec
 
 from llm_incident_manager.domain.events.document import parse, peek, written
 from llm_incident_manager.domain.events.stable import stable_event_id
@@ -28,6 +30,12 @@ from llm_incident_manager.sources.spec import Sent, SourceRequest, Step
 
 NotYet = IncidentManagerError
 """Why a message must be taken again later."""
+
+
+class NotKept(Unavailable):
+    """It can never be taken, and cannot be kept as a dead letter now; nothing behind it needs to wait."""
+
+
 _ANOTHER_TIME = timedelta(days=7)
 
 
@@ -95,10 +103,15 @@ class ReceiveQueued:
         self._intake.require_open(caller, chosen.source)
         read = [await self._read(chosen, request, caller) for request in requests]
         answers: list[NotYet | None] = []
+        waits: NotYet | None = None
         for acting, stretch in groupby(read, key=lambda each: bool(each.acts)):
             # A problem that comes back after its end must not join what the end is about: no event overtakes an act.
             for together in [[each] for each in stretch] if acting else [list(stretch)]:
+                if waits is not None:
+                    answers += [each.why_not if each.over else waits for each in together]
+                    continue
                 answers += await self._taken(chosen, together, caller)
+                waits = answers[-1] if acting else None
         return answers
 
     async def keep(self, body: bytes, caller: Caller, source: str, refused: Invalid) -> None:
@@ -124,7 +137,7 @@ class ReceiveQueued:
                 request.body, caller, chosen.source, refused, kept_request(chosen, request, ""), durably=True
             )
         except Unavailable as away:
-            return away
+            return NotKept(away.message, retry_after_seconds=away.retry_after_seconds, code=away.code)
         return None
 
     async def _taken(self, chosen: Chosen, together: Sequence[_Read], caller: Caller) -> list[NotYet | None]:
@@ -165,10 +178,10 @@ class ReceiveQueued:
 
 
 def identified(chosen: Chosen, request: SourceRequest) -> Sent:
-    """Return what the plugin makes of a message, every event with an id that stays when the message comes again.
+    """Return what the plugin makes of a message, all with ids that stay when the message comes again.
 
     Where a plugin finds no id in what it reads, it takes the time of reading for one, or leaves it out: then the
-    message's own id stands in. Raises Invalid.
+    message's own id stands in. An act that comes again is not done to what was opened since. Raises Invalid.
     """
     sent = translated(chosen, request)
     if not request.message_id:
@@ -182,12 +195,11 @@ def identified(chosen: Chosen, request: SourceRequest) -> Sent:
 
 
 def _named(step: Step, again: Step, made: str) -> Step:
-    if isinstance(step, Act) or isinstance(again, Act):
-        return step
+    if isinstance(step, Act):
+        return msgspec.structs.replace(step, act_id=made, once=True)
     if not isinstance(step, bytes):
-        own = step.get("event_id")
-        stays = own and not isinstance(again, bytes) and own == again.get("event_id")
-        return step if stays else {**step, "event_id": made}
+        own, other = step.get("event_id"), again.get("event_id") if isinstance(again, Mapping) else None
+        return step if own and own == other else {**step, "event_id": made}
     if peek(step).event_id is not None:
         return step
     try:

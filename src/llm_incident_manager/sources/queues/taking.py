@@ -9,7 +9,7 @@ from llm_incident_manager.domain.vocabulary import ActorType, Scope
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.errors import Invalid, Unavailable
 from llm_incident_manager.sources.queues.messages import KEPT_OF_TOO_LARGE, request_of
-from llm_incident_manager.sources.queues.receive import NotYet, ReceiveQueued
+from llm_incident_manager.sources.queues.receive import NotKept, NotYet, ReceiveQueued
 from llm_incident_manager.sources.queues.spec import Message
 from llm_incident_manager.sources.receive import choose
 from llm_incident_manager.sources.spec import SourceRequest, SourceSpec
@@ -79,5 +79,5 @@ class Taking:
         try:
             await self.bury(message, refused)
         except Unavailable as away:
-            return away
+            return NotKept(away.message, retry_after_seconds=away.retry_after_seconds, code=away.code)
         return None

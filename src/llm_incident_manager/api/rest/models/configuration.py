@@ -198,6 +198,10 @@ class SourceDocument(Request):
     authentication: Free | None = None
     retry: Free | None = None
     mapping: Free | None = None
+    queue: Free | None = Field(
+        default=None,
+        description="A queue of others that it is read from: `{url, exchange, stream, topic, …}`.",
+    )
     severity_words: dict[str, Severity] | None = None
     key_header: str | None = Field(default=None, description="A header that carries this source's key.")
     client_certificate: str | list[str] | None = Field(
