@@ -14,6 +14,7 @@ from llm_incident_manager.engine.configure import Configure
 from llm_incident_manager.engine.dead_letters import DeadLetters
 from llm_incident_manager.engine.identify import Identify
 from llm_incident_manager.engine.import_history import ImportHistory
+from llm_incident_manager.engine.import_schedules import ImportSchedules
 from llm_incident_manager.engine.keys import Keys
 from llm_incident_manager.engine.links import Links
 from llm_incident_manager.engine.open_by_hand import OpenByHand
@@ -130,6 +131,7 @@ async def opened(
             heartbeats=house.heartbeats,
             silences=house.silences,
             shifts=house.shifts,
+            import_schedules=ImportSchedules(Configure(story.store, changed), house.settings.of, story.clock),
             alerts=house.alerts,
             identify=identify,
             query=Query(story.store, house.context, house.untriaged, story.clock),

@@ -30,6 +30,7 @@ from llm_incident_manager.engine.configure import Configure
 from llm_incident_manager.engine.dead_letters import DeadLetters
 from llm_incident_manager.engine.identify import Identify
 from llm_incident_manager.engine.import_history import ImportHistory
+from llm_incident_manager.engine.import_schedules import ImportSchedules
 from llm_incident_manager.engine.keys import Keys
 from llm_incident_manager.engine.links import Links
 from llm_incident_manager.engine.live import LiveChanges
@@ -78,12 +79,14 @@ class Apis:
         again = Again(source_specs(), lambda tenant: house.settings.of(tenant).sources, house.intake, house.source_acts)
         self.dead_letters = DeadLetters(store, house.intake, clock, house.seen, again)
         self.configure = Configure(store, self._configured, check_template=check_template)
+        self.import_schedules = ImportSchedules(self.configure, house.settings.of, clock)
         self.rest = RestPort(
             intake=house.intake,
             acts=house.source_acts,
             heartbeats=house.heartbeats,
             silences=house.silences,
             shifts=house.shifts,
+            import_schedules=self.import_schedules,
             alerts=house.alerts,
             identify=self.identify,
             query=self.query,

@@ -140,6 +140,12 @@ class IncidentClient(Connection):
         counts: Document = self.call("POST", "/imports/statuspage", content=content)
         return counts
 
+    def import_schedules(self, tool: str, document: Mapping[str, Any], *, dry_run: bool = False) -> Document:
+        """Bring in schedules of another tool and return what became of each, with its parity."""
+        parameters = {"from": tool, "dry_run": "true" if dry_run else None}
+        answer: Document = self.call("POST", "/imports/schedules", parameters=parameters, body=dict(document))
+        return answer
+
     def verify_audit(self, *, since: str | None = None, limit: int | None = None) -> Document:
         """Return ``{valid, checked, first_fault}`` of the server's own check."""
         found: Document = self.call("GET", "/audit/verify", parameters={"since": since, "limit": limit})

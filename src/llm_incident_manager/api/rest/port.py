@@ -13,6 +13,7 @@ from llm_incident_manager.engine.accept import BatchReceipt, Receipt
 from llm_incident_manager.engine.alerts import Alerts
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.heartbeats import Heartbeats
+from llm_incident_manager.engine.import_schedules import ImportSchedules
 from llm_incident_manager.engine.open_by_hand import OpenByHand
 from llm_incident_manager.engine.page_answers import Answers
 from llm_incident_manager.engine.ports import Store
@@ -204,6 +205,7 @@ class RestPort(msgspec.Struct, frozen=True, kw_only=True):
     heartbeats: Heartbeats
     silences: Silences
     shifts: Shifts
+    import_schedules: ImportSchedules
     alerts: Alerts
     identify: IdentifyPort
     query: Query

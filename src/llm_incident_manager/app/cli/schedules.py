@@ -1,9 +1,12 @@
 """``schedules``: shift by shift, gaps and overlaps, overrides, swaps, and calendars."""
 
+import json
 from typing import Any
 
 import click
 
+from llm_incident_manager.app.cli.failures import Failed
+from llm_incident_manager.app.cli.sending import read_input
 from llm_incident_manager.app.cli.session import Session, server_command
 from llm_incident_manager.app.cli.text import instant
 
@@ -141,6 +144,63 @@ def link(session: Session, schedule: str | None, user: str | None, end: bool) ->
         session.output.json(answer)
     else:
         session.output.say(answer["url"])
+
+
+@server_command(schedules, "import")
+@click.argument("file")
+@click.option("--from", "tool", required=True, type=click.Choice(["opsgenie", "pagerduty", "grafana-oncall"]))
+@click.option("--dry-run", is_flag=True, help="Translate and compare; store nothing.")
+@click.option("--map", "mapped", multiple=True, metavar="THEIRS=OURS", help="Who is who, where names differ.")
+@click.option("--all", "every", is_flag=True, help="List every shift, not only those that differ.")
+def import_schedules(
+    session: Session, file: str, tool: str, dry_run: bool, mapped: tuple[str, ...], every: bool
+) -> None:
+    """Bring in FILE (- for standard input), what another tool's API answers, and compare shift by shift.
+
+    The exit code is 1 where a schedule could not be brought in or a shift differs.
+    """
+    try:
+        document = json.loads(read_input(file))
+    except ValueError as wrong:
+        raise Failed(f"{file} is not JSON: {wrong}") from None
+    if not isinstance(document, dict):
+        document = {"schedules": document}
+    given = dict(each.partition("=")[::2] for each in mapped)
+    if given:
+        document = {**document, "map": given}
+    answer = session.client.import_schedules(tool, document, dry_run=dry_run)
+    if session.output.is_json:
+        session.output.json(answer)
+    else:
+        for each in answer["schedules"]:
+            _report(session, each, every=every)
+    if any(_differs(each) for each in answer["schedules"]):
+        raise click.exceptions.Exit(1)
+
+
+def _report(session: Session, found: dict[str, Any], *, every: bool) -> None:
+    output, parity = session.output, found["parity"] or {"compared": 0, "same": 0, "rows": []}
+    output.heading(f"{found['name']} ({found['id']}): {'imported' if found['imported'] else 'not stored'}")
+    for note in found["notes"]:
+        output.say(f"note: {note}")
+    for fault in found["faults"]:
+        output.say(f"fault: {fault['field']} {fault['message']}")
+    if not parity["compared"]:
+        output.say("nothing to compare with: the file holds no shifts that the other tool worked out")
+        return
+    output.say(f"{parity['same']} of {parity['compared']} shifts are the same")
+    rows = [
+        (instant(row["start"]), instant(row["end"]), *(", ".join(row[who]) or "nobody" for who in ("theirs", "ours")),
+         "same" if row["same"] else "differs")
+        for row in parity["rows"]
+        if every or not row["same"]
+    ]  # fmt: skip
+    output.table(["from", "to", "there", "here", ""], rows, empty="no shift differs")
+
+
+def _differs(found: dict[str, Any]) -> bool:
+    parity = found["parity"]
+    return bool(found["faults"]) or (parity is not None and parity["same"] != parity["compared"])
 
 
 def _made(session: Session, document: dict[str, Any], said: str) -> None:

@@ -1,6 +1,6 @@
 """Schedules, overrides and swaps, and the answers to who is on call when."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -151,6 +151,23 @@ class CoverageAnswer(Answer):
     end: Instant
     gaps: list[GapAnswer]
     overlaps: list[OverlapAnswer]
+
+
+class ImportedSchedule(Answer):
+    """One schedule; `parity` compares shift by shift with what the other tool worked out, if the file has that."""
+
+    id: str
+    name: str
+    imported: bool
+    notes: list[str]
+    faults: list[dict[str, str]]
+    parity: dict[str, Any] | None
+
+
+class ImportedSchedules(Answer):
+    """What became of each schedule."""
+
+    schedules: list[ImportedSchedule]
 
 
 class CalendarLink(Answer):

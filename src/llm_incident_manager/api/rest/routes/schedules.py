@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from llm_incident_manager.api.rest.answers import READS, WRITES, answers, refusals
-from llm_incident_manager.api.rest.asking import Id, Reader, Responder, require_plain
+from llm_incident_manager.api.rest.asking import Admin, Id, Reader, Responder, require_plain
 from llm_incident_manager.api.rest.encode import answer
 from llm_incident_manager.api.rest.models import oncall as models
 from llm_incident_manager.api.rest.port import RestPort
@@ -78,6 +78,23 @@ async def read_calendar(
     span = _instant("start", start), _instant("end", end)
     found = asked.port.shifts.calendar(asked.caller, require_plain(id), *span, rules=view == "rules")
     return _calendar(asked.request, found)
+
+
+@router.post(
+    "/imports/schedules",
+    tags=["imports"],
+    summary="Bring schedules in",
+    responses=answers(models.ImportedSchedules, *WRITES),
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}},
+)
+async def import_schedules(
+    asked: Admin,
+    tool: Annotated[Literal["opsgenie", "pagerduty", "grafana-oncall"], Query(alias="from")],
+    dry_run: Annotated[bool, Query(description="Translate and compare; store nothing.")] = False,
+) -> Response:
+    """Take what the other tool's API answered, and compare shift by shift; a schedule with faults is left out."""
+    document = await asked.document(most=asked.port.limits.import_bytes)
+    return answer(await asked.port.import_schedules.run(asked.caller, tool, document, dry_run=dry_run))
 
 
 def _offer_link(kind: Kind, one: str) -> None:
