@@ -44,8 +44,8 @@ def _layers(schedule: Document, path: str, people: dict[str, Document], who: Who
     found = _new(schedule, zone, today)
     for each in objects(schedule.get("schedule_layers"), f"{path}.schedule_layers"):
         for one in objects(each.get("users"), f"{path}.schedule_layers"):
-            user = mapping(one.get("user", one), f"{path}.schedule_layers")
-            people = {**people, words(user.get("id")): user | people.get(words(user.get("id")), {})}
+            known = mapping(one.get("user", one), f"{path}.schedule_layers")
+            people = {**people, words(known.get("id")): known | people.get(words(known.get("id")), {})}
     # The API lists the layer that counts over the others first.
     for index, layer in reversed(list(enumerate(objects(schedule.get("schedule_layers"), f"{path}.schedule_layers")))):
         place = f"{path}.schedule_layers[{index}]"
@@ -73,9 +73,9 @@ def _layers(schedule: Document, path: str, people: dict[str, Document], who: Who
         start, end = (moment(each.get(key), place) for key in ("start", "end"))
         found.document["overrides"].append({"user": user, "start": written(start), "end": written(end)})
     for each in objects(_entries(schedule.get("final_schedule")), f"{path}.final_schedule"):
-        user = _name(mapping(each.get("user"), f"{path}.final_schedule"), people, who)
+        name = _name(mapping(each.get("user"), f"{path}.final_schedule"), people, who)
         start, end = (moment(each.get(key), f"{path}.final_schedule") for key in ("start", "end"))
-        found.rendered.append(Rendered(user, start, end))
+        found.rendered.append(Rendered(name, start, end))
     return found
 
 
@@ -111,9 +111,9 @@ def _shifts(schedule: Document, path: str, people: dict[str, Document], who: Who
     for each in objects(final.get("computed_shift_assignments"), f"{path}.final_schedule"):
         member = mapping(each.get("member"), f"{path}.final_schedule")
         if words(member.get("type")) != "empty_member":
-            user = _name({"id": member.get("user_id")}, people, who)
+            name = _name({"id": member.get("user_id")}, people, who)
             begins, ends = (moment(each.get(key), f"{path}.final_schedule") for key in ("start_time", "end_time"))
-            found.rendered.append(Rendered(user, begins, ends))
+            found.rendered.append(Rendered(name, begins, ends))
     return found
 
 
