@@ -131,6 +131,7 @@ async def opened(
             heartbeats=house.heartbeats,
             silences=house.silences,
             shifts=house.shifts,
+            calendar_feeds=house.calendar_feeds,
             import_schedules=ImportSchedules(Configure(story.store, changed), house.settings.of, story.clock),
             alerts=house.alerts,
             identify=identify,

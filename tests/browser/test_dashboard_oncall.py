@@ -41,6 +41,9 @@ schedules:
     name: Leaving
     layers:
       - {{name: short, rotation: {{type: weekly, starts: '{day(-20)}', users: [bo]}}, ends_at: '{day(2)}T09:00:00Z'}}
+  - id: elsewhere
+    name: Elsewhere
+    layers: [{{name: team, calendar: "http://127.0.0.1:9/s3cret.ics"}}]
 """
 
 
@@ -71,10 +74,10 @@ def test_it_fits_every_width_and_theme_and_axe_has_nothing_to_say(
 def test_it_says_who_has_it_and_what_is_not_covered(visit: Visit, site: Site) -> None:
     page = visit("/on-call")
     names = page.locator(".duty-c h3").all_inner_texts()
-    assert names == ["Trust & safety", "Leaving", "Platform primary"]
+    assert names == ["Elsewhere", "Trust & safety", "Leaving", "Platform primary"]
     now = site.server.get("/api/v1/schedules/leaving/on_call").json
     assert now["on_call"] == ["bo"]
-    assert "Bo Lindqvist" in page.locator(".duty-c").nth(1).inner_text()
+    assert "Bo Lindqvist" in page.locator(".duty-c").nth(2).inner_text()
     assert "Nobody is on Leaving from" in page.locator(".note-bad").inner_text()
     assert "Trust" not in page.locator(".note-bad").inner_text()
 
@@ -111,3 +114,14 @@ def test_my_calendar_s_address_is_shown_once(visit: Visit, site: Site) -> None:
     assert "SUMMARY:Ana Ruiz" in answer.text()
     page.goto(f"{site.url}/on-call")
     assert page.locator(".secret").count() == 0
+
+
+@pytest.mark.requirement("RTE-03")
+def test_a_calendar_that_cannot_be_read_is_said(visit: Visit, site: Site) -> None:
+    asked = "/api/v1/schedules/elsewhere/calendars"
+    site.server.until("it was asked", lambda: site.server.get(asked).json["calendars"][0]["state"] == "failing")
+    page = visit("/on-call")
+    said = page.locator(".note-stale").inner_text()
+    assert "The calendar of Elsewhere, team, has not been read since" in said
+    assert "The last good one counts." in said
+    assert "s3cret" not in page.content()

@@ -86,6 +86,7 @@ class Apis:
             heartbeats=house.heartbeats,
             silences=house.silences,
             shifts=house.shifts,
+            calendar_feeds=house.calendar_feeds,
             import_schedules=self.import_schedules,
             alerts=house.alerts,
             identify=self.identify,
@@ -202,6 +203,7 @@ def asgi_app(apis: Apis, house: House) -> "Front":
         listen=house.bus.listen,
         answers=apis.answers,
         shifts=house.shifts,
+        feeds=house.calendar_feeds,
         configure=apis.configure,
         public_url=apis.url,
     )

@@ -14,6 +14,7 @@ from llm_incident_manager.domain.incidents.incident import Incident
 from llm_incident_manager.domain.oncall.schedule import users_at
 from llm_incident_manager.engine.accept import Intake
 from llm_incident_manager.engine.alerts import Alerts
+from llm_incident_manager.engine.calendar_feeds import CalendarFeeds
 from llm_incident_manager.engine.context import Context
 from llm_incident_manager.engine.deliver import Deliver, Render, Sender
 from llm_incident_manager.engine.explain import Explain
@@ -124,6 +125,7 @@ class House:
             store, self.context, settings, clock, self.committed, lambda _: settings.refresh(store)
         )
         self.shifts = Shifts(store, settings, clock, lambda _: settings.refresh(store))
+        self.calendar_feeds = CalendarFeeds(store, settings, clock, lambda _: settings.refresh(store))
         self.source_acts = SourceActs(store, self.context, self.untriaged, self.open_fingerprints, self.committed)
 
     def context(self, tenant: str) -> Context:

@@ -37,6 +37,8 @@ class Housekeeping:
             ("alerts", 1.0, self._house.alerts.run_due),
             ("explain", 5.0, self._house.explain.run_once),
             ("overtaken", 15.0, self._house.overtaken.run_due),
+            ("overtaken", 5.0, self._house.overtaken.run_due),
+            ("calendars", 5.0, self._house.calendar_feeds.run_due),
             ("totals", 15.0, self._apis.report.refresh_totals),
             ("last-use", 30.0, self._apis.identify.flush_last_use),
             ("dead-letters", 30.0, self._retries.retry_due),

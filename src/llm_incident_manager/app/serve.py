@@ -21,6 +21,7 @@ from llm_incident_manager.api.websocket.paths import EVENTS
 from llm_incident_manager.api.websocket.port import WebSocketLimits
 from llm_incident_manager.api.websocket.protocol import WebSocketProtocol
 from llm_incident_manager.app.apis import Apis, WebSocketsOnly, asgi_app, build_apis
+from llm_incident_manager.app.calendar_fetch import CalendarFetch
 from llm_incident_manager.app.config import DatabaseType, ServerConfig
 from llm_incident_manager.app.file_settings import FileSettings
 from llm_incident_manager.app.grpc_door import GrpcDoor, open_grpc
@@ -151,6 +152,9 @@ class Server:
             alert_keepers=frozenset(name for name, spec in specs.items() if spec.keeps_alerts),
             shared_windows=windows,
         )
+        calendars = CalendarFetch(guard)
+        self._stack.push_async_callback(calendars.aclose)
+        self.house.calendar_feeds.fetch = calendars.get
         await self.house.recall()
         waiting.recall(self.house)
         await self._first_key()

@@ -236,7 +236,8 @@ def _goes_with(item: ConfigurationItem, kind: str, item_id: str) -> bool:
     """Whether it goes when that one is deleted: what stands in for its shifts, and the link to its calendar."""
     if item.kind == Kind.CALENDAR_LINKS:
         return (item.document.get("kind"), item.document.get("item")) == (kind, item_id)
-    of_schedule = kind == Kind.SCHEDULES and item.kind in OF_A_SCHEDULE and item.origin != FILE
+    kinds = {*OF_A_SCHEDULE, Kind.CALENDAR_FEEDS}
+    of_schedule = kind == Kind.SCHEDULES and item.kind in kinds and item.origin != FILE
     return of_schedule and item.document.get("schedule") == item_id
 
 

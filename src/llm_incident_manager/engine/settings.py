@@ -1,6 +1,7 @@
 """A tenant's settings in memory: people, routes, policies, sources …, built from its configuration documents."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -11,6 +12,8 @@ from llm_incident_manager.domain.classification.thresholds import Threshold
 from llm_incident_manager.domain.correlation.cross_keys import CrossKey
 from llm_incident_manager.domain.escalation.policy import Policy
 from llm_incident_manager.domain.events.event import SourceSettings
+from llm_incident_manager.domain.oncall.layer import Layer
+from llm_incident_manager.domain.oncall.rotation import Shift
 from llm_incident_manager.domain.oncall.schedule import Schedule
 from llm_incident_manager.domain.people import CatchAll, Team, User
 from llm_incident_manager.domain.routing.directory import Directory, OnCallAnswer
@@ -21,6 +24,7 @@ from llm_incident_manager.engine.documents.findings import Findings
 from llm_incident_manager.engine.documents.kinds import SINGLE, Kind, Written
 from llm_incident_manager.engine.documents.known import Known, survey
 from llm_incident_manager.engine.documents.parse import PARSERS, read
+from llm_incident_manager.engine.documents.schedules import feed_of
 from llm_incident_manager.engine.documents.server import Limits, Retention, ServerSettings
 from llm_incident_manager.engine.documents.silences import stored_silence
 from llm_incident_manager.engine.documents.templates import Template
@@ -54,6 +58,7 @@ class TenantSettings(msgspec.Struct, frozen=True, kw_only=True):
     retention: Retention = Retention()
     paused: frozenset[str] = frozenset()
     silences: tuple[Silence, ...] = ()
+    calendar_feeds: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
     calendar_links: dict[str, tuple[str, str]] = msgspec.field(default_factory=dict)
     known: Known = Known()
     faults: tuple[FieldFault, ...] = ()
@@ -70,6 +75,12 @@ class TenantSettings(msgspec.Struct, frozen=True, kw_only=True):
     def directory(self, on_call: OnCallAnswer | None = None) -> Directory:
         """Return who targets are; without ``on_call`` schedules come to nobody."""
         return Directory(self.users, self.teams, on_call)
+
+    def unknown_on_call(self, schedule: str, address: str) -> list[str]:
+        """Return whom the calendar at an address names although no user fits."""
+        words = _by_word(self.users)
+        told = self.calendar_feeds.get(feed_of(schedule, address), {}).get("shifts", ())
+        return sorted({who for who, _, _ in told if who.casefold() not in words})
 
     def ingest_keys(self) -> dict[bytes, str]:
         """Return the source's name by the SHA-256 of the ingest key that its settings hold."""
@@ -124,6 +135,7 @@ def build_settings(
         policies=tuple(values[Kind.POLICIES].values()),
         catch_all=values[Kind.CATCH_ALL].get(Kind.CATCH_ALL.value, CatchAll()),
         schedules=_as_they_count(values),
+        calendar_feeds=values[Kind.CALENDAR_FEEDS],
         templates=tuple(values[Kind.TEMPLATES].values()),
         sources=values[Kind.SOURCES],
         rules=classifying.rules,
@@ -190,16 +202,39 @@ class SettingsMemory:
 
 def _as_they_count(values: dict[str, dict[str, Any]]) -> dict[str, Schedule]:
     """Return the schedules with the overrides and swaps that stand as documents of their own."""
+    words = _by_word(values[Kind.USERS])
+    feeds = values[Kind.CALENDAR_FEEDS]
     overrides, swaps = values[Kind.OVERRIDES].values(), values[Kind.SWAPS].values()
     return {
         schedule.id: msgspec.structs.replace(
             schedule,
+            layers=tuple(_with_feed(schedule.id, layer, feeds, words) for layer in schedule.layers),
             overrides=schedule.overrides
             + tuple(each.override for each in overrides if each.schedule == schedule.id and each.override is not None),
             swaps=tuple(each.swap for each in swaps if each.schedule == schedule.id and each.swap is not None),
         )
         for schedule in values[Kind.SCHEDULES].values()
     }
+
+
+def _with_feed(schedule: str, layer: Layer, feeds: dict[str, dict[str, Any]], words: dict[str, str]) -> Layer:
+    if not layer.calendar:
+        return layer
+    told = feeds.get(feed_of(schedule, layer.calendar), {}).get("shifts", ())
+    shifts = [
+        Shift(words[who.casefold()], datetime.fromisoformat(start), datetime.fromisoformat(end))
+        for who, start, end in told
+        if who.casefold() in words
+    ]
+    return msgspec.structs.replace(layer, shifts=tuple(sorted(shifts, key=lambda shift: shift.start)))
+
+
+def _by_word(users: Mapping[str, User]) -> dict[str, str]:
+    """Return the ids of users by what calendars call them: name, e-mail address, id; the later counts."""
+    found = {user.name.casefold(): user.id for user in users.values()}
+    for user in users.values():
+        found |= {each.address.casefold(): user.id for each in user.contacts if each.channel == "email"}
+    return found | {user.casefold(): user for user in users}
 
 
 def _identity(item: Written) -> dict[str, Any]:

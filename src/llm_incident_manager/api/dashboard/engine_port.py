@@ -24,6 +24,7 @@ from llm_incident_manager.domain.vocabulary import (
     Status,
     TargetType,
 )
+from llm_incident_manager.engine.calendar_feeds import CalendarFeeds
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.configure import Configure
 from llm_incident_manager.engine.identify import Identify
@@ -61,10 +62,11 @@ class EnginePort(OnCallBoard):
         listen: Listen,
         answers: Answers,
         shifts: Shifts,
+        feeds: CalendarFeeds,
         configure: Configure,
         public_url: str,
     ) -> None:
-        super().__init__(shifts=shifts, configure=configure, public_url=public_url, settings=settings)
+        super().__init__(shifts=shifts, feeds=feeds, configure=configure, public_url=public_url, settings=settings)
         self._answers = answers
         self._store = store
         self._query = query

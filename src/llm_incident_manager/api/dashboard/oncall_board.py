@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from llm_incident_manager.api.dashboard.port import Document, Session
+from llm_incident_manager.engine.calendar_feeds import CalendarFeeds
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.configure import Configure
 from llm_incident_manager.engine.documents.kinds import Kind
@@ -19,11 +20,13 @@ class OnCallBoard(ABC):
         self,
         *,
         shifts: Shifts,
+        feeds: CalendarFeeds,
         configure: Configure,
         public_url: str,
         settings: Callable[[str], TenantSettings],
     ) -> None:
         self._shifts = shifts
+        self._feeds = feeds
         self._configure = configure
         self._public_url = public_url
         self._settings = settings
@@ -58,6 +61,7 @@ class OnCallBoard(ABC):
                     "shifts": span["shifts"],
                     "gaps": lacking,
                     "ahead": ahead,
+                    "calendars": self._feeds.states(caller, schedule.id),
                 }
             )
         overrides = self._shifts.coming_overrides(caller)

@@ -91,6 +91,7 @@ class OnCallPage:
             "lanes": [(each, view.bars_of(each, people, times, now)) for each in shown],
             "hidden": len(schedules) - len(shown),
             "gaps": view.gap_lines(schedules, times)[:3],
+            "calendars": view.calendar_lines(schedules, times)[:3],
             "coverage": lines[:MOST_LINES],
             "more_coverage": max(0, len(lines) - MOST_LINES),
             "mine": view.shift_lines(board["mine"][:MOST_LINES], times, now),

@@ -134,6 +134,21 @@ def gap_lines(schedules: Iterable[dict[str, Any]], times: Times) -> list[Line]:
     ]
 
 
+def calendar_lines(schedules: Iterable[dict[str, Any]], times: Times) -> list[Line]:
+    """Return what is wrong with calendars elsewhere: those that fail, and whom no user fits."""
+    found: list[Line] = []
+    for schedule in schedules:
+        for each in schedule["calendars"]:
+            place = f"The calendar of {schedule['name']}, {each['layer']},"
+            since = instant(each["failing_since"])
+            if each["state"] == "failing" and since is not None:
+                said = f"{each['error']}. The last good one counts."
+                found.append(Line(text=f"{place} has not been read since {times.at(since)}", below=said))
+            if each["unknown"]:
+                found.append(Line(text=f"{place} names people who are no users", below=", ".join(each["unknown"][:5])))
+    return found
+
+
 def coverage_lines(coverage: dict[str, Any], people: People, times: Times) -> list[Line]:
     """Return the gaps and overlaps of one schedule in order of their start, those by plan as one."""
     found = [

@@ -123,9 +123,9 @@ class DashboardPort(Protocol):
     async def on_call_board(self, session: Session, start: datetime, end: datetime) -> Document:
         """Return ``{schedules, mine, overrides}``.
 
-        Each schedule is ``{id, name, time_zone, now, start, end, shifts, gaps, ahead}``: ``gaps`` are of the span,
-        ``ahead`` of the next four weeks. ``mine`` are the reader's shifts of twelve months, ``overrides`` those that
-        have not ended; one without an id stands in its schedule.
+        Each schedule is ``{id, name, time_zone, now, start, end, shifts, gaps, ahead, calendars}``: ``gaps`` are of the
+        span, ``ahead`` of the next four weeks. ``mine`` are the reader's shifts of twelve months, ``overrides`` those
+        that have not ended; one without an id stands in its schedule.
         """
         ...
 

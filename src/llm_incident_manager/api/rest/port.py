@@ -11,6 +11,7 @@ from llm_incident_manager.clock import Clock
 from llm_incident_manager.domain.incidents.changes import RequestFacts
 from llm_incident_manager.engine.accept import BatchReceipt, Receipt
 from llm_incident_manager.engine.alerts import Alerts
+from llm_incident_manager.engine.calendar_feeds import CalendarFeeds
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.heartbeats import Heartbeats
 from llm_incident_manager.engine.import_schedules import ImportSchedules
@@ -205,6 +206,7 @@ class RestPort(msgspec.Struct, frozen=True, kw_only=True):
     heartbeats: Heartbeats
     silences: Silences
     shifts: Shifts
+    calendar_feeds: CalendarFeeds
     import_schedules: ImportSchedules
     alerts: Alerts
     identify: IdentifyPort

@@ -126,6 +126,25 @@ def calendar(session: Session, schedule: str, start: str | None, end: str | None
         click.echo(line)
 
 
+@server_command(schedules, "calendars")
+@click.argument("schedule")
+def calendars(session: Session, schedule: str) -> None:
+    """Say how the calendars are that layers of SCHEDULE come from; the exit code is 1 where one fails."""
+    found = session.client.of_schedule(schedule, "calendars")["calendars"]
+    if session.output.is_json:
+        session.output.json({"calendars": found})
+    else:
+        rows = [
+            (each["layer"], each["state"], each["shifts"], instant(each["failing_since"]), each["error"] or "–",
+             ", ".join(each["unknown"]) or "–")
+            for each in found
+        ]  # fmt: skip
+        columns = ["layer", "state", "shifts", "failing since", "because", "unknown people"]
+        session.output.table(columns, rows, empty="no layer of it is a calendar elsewhere")
+    if any(each["state"] == "failing" for each in found):
+        raise click.exceptions.Exit(1)
+
+
 @server_command(schedules, "link")
 @click.argument("schedule", required=False)
 @click.option("--user", help="The shifts of one person, on every schedule.")

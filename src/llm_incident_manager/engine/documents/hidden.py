@@ -9,7 +9,7 @@ MASK = "…"
 """Stands for a secret in every answer; put back, it keeps the secret that it stands for."""
 
 _SECRET_FIELDS = frozenset(
-    {"secret", "api_key", "api_key_sha256", "password", "token", "routing_key", "signing_secret"}
+    {"secret", "api_key", "api_key_sha256", "password", "token", "routing_key", "signing_secret", "calendar"}
 )
 _SECRET_ADDRESSES = frozenset({"slack", "teams", "pagerduty", "opsgenie", "apprise"})
 """Channels whose address is itself what authorises: whoever knows it can post there."""

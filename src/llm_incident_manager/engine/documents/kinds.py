@@ -31,6 +31,7 @@ class Kind(StrEnum):
     OVERRIDES = "overrides"
     SWAPS = "swaps"
     CALENDAR_LINKS = "calendar_links"
+    CALENDAR_FEEDS = "calendar_feeds"
 
 
 SINGLE = frozenset({Kind.CATCH_ALL, Kind.CLASSIFICATION, Kind.CORRELATION})

@@ -14,6 +14,10 @@ AVAILABLE = frozenset({"email", "slack", "webhook"})
 """The channels that this version sends on."""
 
 
+ANYBODY = "*"
+"""Somebody whom a calendar elsewhere names."""
+
+
 class Known(msgspec.Struct, frozen=True, kw_only=True):
     """What exists. ``policies`` maps id to name; ``unreachable`` maps ``user:bo`` to the reason."""
 
@@ -52,7 +56,7 @@ def survey(items: Iterable[Written], *, channels: frozenset[str] = AVAILABLE) ->
             groups.append(("on_call", item, _scheduled(item)))
     reachable = {user for user in ids[Kind.USERS] if f"user:{user}" not in unreachable}
     for label, item, members in groups:
-        if not _contacts(item) and not members & reachable:
+        if not _contacts(item) and not members & (reachable | {ANYBODY}):
             what = (
                 f"team {item.id} has no contacts and no member who has"
                 if label == "team"
@@ -80,6 +84,8 @@ def _scheduled(item: Written) -> set[str]:
         entries = item.document.get(key)
         for entry in entries if isinstance(entries, list) else [entries]:
             if isinstance(entry, dict):
+                if entry.get("calendar"):
+                    found.add(ANYBODY)
                 rotation = entry.get("rotation")
                 found.update(_names(entry.get("user")), _names(entry.get("users")))
                 found.update(_names(rotation.get("users")) if isinstance(rotation, dict) else ())

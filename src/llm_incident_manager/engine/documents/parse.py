@@ -41,6 +41,11 @@ def parse_calendar_link(document: dict[str, Any], known: Known, findings: Findin
     return found
 
 
+def parse_calendar_feed(document: dict[str, Any], known: Known, findings: Findings) -> dict[str, Any]:
+    """Return what a calendar elsewhere last said: ``{shifts: [[who, start, end]], fetched_at, …}``."""
+    return document
+
+
 PARSERS: dict[str, Callable[[dict[str, Any], Known, Findings], Any]] = {
     Kind.USERS: parse_user,
     Kind.TEAMS: parse_team,
@@ -57,6 +62,7 @@ PARSERS: dict[str, Callable[[dict[str, Any], Known, Findings], Any]] = {
     Kind.OVERRIDES: parse_override,
     Kind.SWAPS: parse_swap,
     Kind.CALENDAR_LINKS: parse_calendar_link,
+    Kind.CALENDAR_FEEDS: parse_calendar_feed,
 }
 
 

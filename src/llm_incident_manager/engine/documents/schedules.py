@@ -1,5 +1,6 @@
 """On-call schedules as documents: layers of rotations or single shifts, restrictions, and overrides."""
 
+import hashlib
 from datetime import date, datetime
 from typing import Any
 
@@ -44,6 +45,11 @@ def parse_schedule(document: dict[str, Any], known: Known, findings: Findings) -
     return schedule
 
 
+def feed_of(schedule: str, address: str) -> str:
+    """Return the id under which is kept what the calendar at an address last said; it does not give that away."""
+    return hashlib.sha256(f"{schedule}\x00{address}".encode()).hexdigest()[:40]
+
+
 def read_user(part: Part, name: str, known: Known) -> str:
     """Return the one person under a field, who must exist; an empty text where the field is faulty."""
     users = [user for path, user in part.words(name) if _exists(path, user, known, part.findings)]
@@ -62,10 +68,14 @@ def _layer(part: Part, position: int, known: Known) -> Layer | None:
     shifts = [_shift(each, known) for each in part.parts("shifts")[:MOST_SHIFTS]]
     if len(part.values("shifts")) > MOST_SHIFTS:
         part.fault("shifts", f"are {len(part.values('shifts'))}; at most {MOST_SHIFTS} are allowed")
-    if inner is None and not part.has("shifts"):
-        part.fault("rotation", "is required, or shifts: who has this layer when")
-    elif inner is not None and part.has("shifts"):
-        part.fault("shifts", "cannot stand beside a rotation; make them a layer of their own")
+    address = part.text("calendar", limit=2000)
+    if address and not address.lower().startswith(("https://", "http://")):
+        part.fault("calendar", "is not the address of an iCalendar file, such as https://calendar.example.com/team.ics")
+    given = [each for each in ("rotation", "shifts", "calendar") if part.has(each)]
+    if not given:
+        part.fault("rotation", "is required, or shifts, or calendar: who has this layer when")
+    elif len(given) > 1:
+        part.fault(given[1], f"cannot stand beside {given[0]}; make it a layer of its own")
     restrictions = read_restrictions(part)
     starts_at, ends_at = read_instant(part, "starts_at"), read_instant(part, "ends_at")
     if starts_at is not None and ends_at is not None and ends_at <= starts_at:
@@ -86,6 +96,7 @@ def _layer(part: Part, position: int, known: Known) -> Layer | None:
         starts_at=starts_at,
         ends_at=ends_at,
         beside=beside and position > 1,
+        calendar=address,
     )
 
 

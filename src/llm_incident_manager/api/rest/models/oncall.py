@@ -45,6 +45,9 @@ class LayerDocument(Request):
     name: ShortText | None = None
     rotation: RotationDocument | None = None
     shifts: list[ShiftDocument] | None = Field(default=None, max_length=10_000)
+    calendar: Annotated[str, Field(max_length=2000)] | None = Field(
+        default=None, description="The address of an iCalendar file, asked every quarter of an hour."
+    )
     restrictions: list[RestrictionDocument] | None = Field(default=None, max_length=100)
     starts_at: Instant | None = None
     ends_at: Instant | None = None
@@ -151,6 +154,24 @@ class CoverageAnswer(Answer):
     end: Instant
     gaps: list[GapAnswer]
     overlaps: list[OverlapAnswer]
+
+
+class CalendarState(Answer):
+    """A layer that is a calendar elsewhere; while it is `failing`, the last good one counts."""
+
+    layer: str
+    state: Literal["good", "failing", "never"]
+    shifts: int
+    fetched_at: Instant | None
+    failing_since: Instant | None
+    error: str | None
+    unknown: list[str] = Field(description="Whom it names although no user fits.")
+
+
+class CalendarStates(Answer):
+    """The calendars that a schedule reads."""
+
+    calendars: list[CalendarState]
 
 
 class ImportedSchedule(Answer):

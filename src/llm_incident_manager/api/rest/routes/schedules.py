@@ -80,6 +80,17 @@ async def read_calendar(
     return _calendar(asked.request, found)
 
 
+@router.get(
+    "/schedules/{id}/calendars",
+    tags=["schedules"],
+    summary="The calendars it reads",
+    responses=answers(models.CalendarStates, *READS),
+)
+async def read_calendar_states(asked: Reader, id: Id) -> Response:
+    """Return how each calendar is that a layer of the schedule comes from."""
+    return answer({"calendars": asked.port.calendar_feeds.states(asked.caller, require_plain(id))})
+
+
 @router.post(
     "/imports/schedules",
     tags=["imports"],
