@@ -7,7 +7,7 @@ import pytest
 from llm_incident_manager.channels.email import EmailConfig, address_fault
 from llm_incident_manager.channels.smtp_server import Encryption, smtp_server
 from llm_incident_manager.domain.notifications.message import Contact, Delivered, Outcome, Rejected, RetryLater
-from llm_incident_manager.domain.vocabulary import Severity
+from llm_incident_manager.domain.vocabulary import NotificationType, Severity
 from tests.contract.fakes.certificate import Certificate, self_signed
 from tests.contract.fakes.rigs import a_message, opened
 from tests.contract.fakes.smtp_sink import SmtpSink, Stage
@@ -45,6 +45,43 @@ async def test_a_mail_has_text_html_and_the_headers_of_an_automatic_one() -> Non
         html = message.get_body(("html",))
         assert html is not None
         assert "answers slowly" in html.get_content()
+
+
+async def test_the_mails_of_an_incident_are_one_thread() -> None:
+    async with SmtpSink() as sink:
+        await sent(sink.url)
+        await sent(sink.url, a_message(notification_id="ntf-2", type=NotificationType.RESOLVED))
+        await sent(sink.url, a_message(notification_id="ntf-3", incident_key="default:INC-20270104-00002:7"))
+        first, end, other = (mail.parsed for mail in sink.messages)
+        thread = "<default_INC-20270104-00001_65f2a@example.com>"
+        for mail in (first, end):
+            assert mail["References"] == mail["In-Reply-To"] == thread
+        assert other["References"] == other["In-Reply-To"] != thread
+        assert len({first["Message-ID"], end["Message-ID"], other["Message-ID"]}) == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, "<mailto:incidents@example.com?subject=unsubscribe>"),
+        ({"unsubscribe": "https://example.com/on-call"}, "<https://example.com/on-call>"),
+        ({"unsubscribe": "mailto:admin@example.com"}, "<mailto:admin@example.com>"),
+    ],
+)
+async def test_a_mail_says_where_to_ask_for_no_more(settings: dict[str, str], expected: str) -> None:
+    async with SmtpSink() as sink:
+        await sent(sink.url, **settings)
+        mail = sink.messages[0].parsed
+        assert mail["List-Unsubscribe"] == expected
+        assert mail["List-Unsubscribe-Post"] is None, "whoever follows links must not take somebody off the pager"
+
+
+@pytest.mark.parametrize(
+    "unsubscribe", ["", "example.com", "http://x.example", "mailto:a@b>\r\nBcc: c@d", "https://a b"]
+)
+def test_a_wrong_address_to_unsubscribe_at_is_told(unsubscribe: str) -> None:
+    with pytest.raises(ValueError, match="https:// or mailto:"):
+        EmailConfig.model_validate({"smtp_url": "smtp://x", "from": "a@example.com", "unsubscribe": unsubscribe})
 
 
 async def test_a_calm_message_without_html_is_one_plain_part() -> None:

@@ -40,6 +40,7 @@ async def test_a_message_has_a_title_its_text_its_severity_and_a_way_in(slack: S
     assert "*P0*" in context["elements"][0]["text"]
     assert message.incident_id in context["elements"][0]["text"]
     assert actions["elements"][0]["url"] == message.dashboard_url
+    assert section["text"]["verbatim"] is context["elements"][0]["verbatim"] is True, "Slack makes links of nothing"
     assert sent["text"] == message.subject
     assert sent["unfurl_links"] is sent["unfurl_media"] is False
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from importlib.metadata import EntryPoint
 from typing import Any
 
@@ -13,8 +14,14 @@ from llm_incident_manager.channels.registry import BUILT_IN, ENTRY_POINT_GROUP, 
 from llm_incident_manager.clock import ManualClock
 from llm_incident_manager.domain.notifications.message import Contact, Delivered, Rejected, RetryLater
 from llm_incident_manager.domain.vocabulary import NotificationType, Severity
+from llm_incident_manager.engine.context import Context
+from llm_incident_manager.engine.messages.render import renderer
+from llm_incident_manager.engine.settings import TenantSettings
 from llm_incident_manager.errors import Invalid
+from llm_incident_manager.ids import CountingIds
+from tests.build import NOON, a_notification, an_incident
 from tests.contract.fakes.rigs import LOCAL, NOW, OTHER_RIGS, RIGS, TWILIO_ACCOUNT, Rig, a_message
+from tests.contract.fakes.service_rigs import SERVICE_RIGS
 
 HOSTILE = {
     "line breaks": "P0\r\nBcc: everyone@example.com\r\n\r\nowned",
@@ -32,8 +39,10 @@ HOSTILE = {
 }
 
 
-EVERY_RIG = RIGS | OTHER_RIGS
+NAMED_RIGS = RIGS | SERVICE_RIGS
+EVERY_RIG = NAMED_RIGS | OTHER_RIGS
 SETTINGS: dict[str, dict[str, Any]] = {
+    "apprise": {"services": ["tgram"]},
     "email": {"smtp_url": "smtp://127.0.0.1", "from": "a@example.com"},
     "phone": TWILIO_ACCOUNT,
     "sms": {"provider": "twilio", "twilio": TWILIO_ACCOUNT},
@@ -53,7 +62,7 @@ async def impatient_rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
 
 
 def test_every_channel_of_the_registry_is_under_this_contract() -> None:
-    assert set(channel_specs()) == set(RIGS)
+    assert set(channel_specs()) == set(NAMED_RIGS)
 
 
 @pytest.mark.requirement("NTF-01")
@@ -150,20 +159,37 @@ async def test_every_kind_of_message_is_taken(rig: Rig, type_: NotificationType,
     assert isinstance(await rig.channel.send(message, rig.contact), Delivered)
 
 
+@pytest.mark.parametrize("reason", ["opened", "acknowledged", "resolved", "test"])
+async def test_the_default_page_is_taken_as_it_is_rendered(rig: Rig, reason: str) -> None:
+    """With everything in it, late, and hostile."""
+    settings = TenantSettings(tenant="default")
+    context = Context(
+        settings=settings, directory=settings.directory(), channels=frozenset(NAMED_RIGS), ids=CountingIds()
+    )
+    title, description = "<!channel> **x** " * 30, "[log in](https://evil.example)\n> " * 400
+    incident = an_incident(title=title, description=description, impact="&" * 900, event_count=37)
+    kinds = {"resolved": NotificationType.RESOLVED, "test": NotificationType.CUSTOM}
+    kind = kinds.get(reason, NotificationType.INCIDENT_CREATED)
+    row = a_notification(incident.id, reason=reason, type=kind, channel=rig.contact.channel, attempts=2)
+    page = renderer("https://incidents.example.com")(row, incident, context, NOON + timedelta(hours=3))
+    assert isinstance(await rig.channel.send(page, rig.contact), Delivered)
+
+
 @pytest.mark.parametrize("spec", BUILT_IN, ids=lambda spec: spec.name)
 async def test_a_channel_describes_itself(spec) -> None:  # type: ignore[no-untyped-def]
     assert spec.form_fields()["properties"]
     settings = SETTINGS.get(spec.name, {})
     assert bool(settings) is spec.needs_settings
     channel = open_channels({spec.name: settings}, guard=LOCAL, clock=ManualClock(NOW))[spec.name]
-    assert channel.validate(Contact(channel=spec.name, address=spec.contact_example)) is None
+    example = Contact(channel=spec.name, address=spec.contact_example, secret=spec.secret_example)
+    assert channel.validate(example) is None
     assert channel.validate(Contact(channel=spec.name, address="nonsense"))
     assert channel.destination(Contact(channel=spec.name, address="nonsense"))
     await channel.aclose()
 
 
 def test_a_channel_without_the_settings_it_needs_is_left_out() -> None:
-    assert set(open_channels({}, guard=LOCAL, clock=ManualClock(NOW))) == set(RIGS) - set(SETTINGS)
+    assert set(open_channels({}, guard=LOCAL, clock=ManualClock(NOW))) == set(NAMED_RIGS) - set(SETTINGS)
 
 
 def entry(value: str) -> EntryPoint:
@@ -174,7 +200,7 @@ def test_an_installed_package_brings_a_channel() -> None:
     specs = channel_specs([entry("tests.contract.fakes.rigs:PIGEON")])
     assert list(specs) == [*(spec.name for spec in BUILT_IN), "pigeon"]
     opened = open_channels({}, guard=LOCAL, clock=ManualClock(NOW), specs=specs)
-    assert set(opened) == set(RIGS) - set(SETTINGS) | {"pigeon"}
+    assert set(opened) == set(NAMED_RIGS) - set(SETTINGS) | {"pigeon"}
 
 
 @pytest.mark.parametrize("value", ["webhook:SPEC", "webhook:WebhookChannel"])

@@ -129,6 +129,27 @@ def test_the_level_names_its_template_and_the_end_has_its_own_words() -> None:
     assert rendered(incident, custom, type=NotificationType.RESOLVED).subject.startswith("[P1] Resolved: ")
 
 
+def test_values_in_a_card_of_teams_are_neither_markup_nor_links() -> None:
+    incident = an_incident(title="**big** [x](https://evil.example)\n# head <at>all</at> www.evil.example")
+    card = [
+        {"type": "TextBlock", "text": "**{{title}}**"},
+        {"type": "FactSet", "facts": [{"title": "What", "value": "{{title}}"}]},
+        {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": "{{title}}"}]},
+    ]
+    links = [{"type": "link", "url": "https://runbooks.example/1", "name": "Runbook"}]
+    template = a_template(channels={"teams": {"blocks": card, "attachments": links}})
+    blocks = rendered(incident, template, channel="teams").blocks
+    assert blocks is not None
+    safe = (
+        "\\*\\*big\\*\\* \\[x\\]\\(https:/\u200b/evil.example\\) \\# head \\<at\\>all\\</at\\> www\u200b.evil.example"
+    )
+    assert blocks[0]["text"] == f"**{safe}**"
+    assert blocks[1]["facts"] == [{"title": "What", "value": safe}]
+    assert blocks[2]["inlines"][0]["text"] == incident.title, "a text run reads no Markdown"
+    action = {"type": "Action.OpenUrl", "title": "Runbook", "url": "https://runbooks.example/1"}
+    assert blocks[3] == {"type": "ActionSet", "actions": [action]}
+
+
 def test_values_are_made_harmless_for_where_they_are_shown() -> None:
     incident = an_incident(title='<!channel> <a href="x">&\nBcc: x', tags={"url": "javascript:alert(1)"})
     channels: dict[str, Any] = {

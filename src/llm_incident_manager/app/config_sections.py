@@ -37,6 +37,11 @@ Place = tuple[str, str, dict[str, Any]]
 """(kind, path in the file, document)"""
 
 
+def channel_section(name: str) -> str:
+    """Return the section of a channel's settings: its name, or ``teams_channel``, because ``teams`` are people."""
+    return f"{name}_channel" if name in TENANT_SECTIONS else name
+
+
 class SectionReader:
     """Reads sections and gathers the findings of all of them, with paths from the top of the file."""
 
@@ -61,14 +66,15 @@ class SectionReader:
         incoming = self._section(sections, "incoming", parse_incoming, defaults.incoming)
         channels: dict[str, dict[str, Any]] = {}
         for name in sorted(self._channels):
-            settings = sections.pop(name, None)
+            section = channel_section(name)
+            settings = sections.pop(section, None)
             if settings is None:
                 continue
             if not isinstance(settings, dict):
-                self.findings.fault(name, f"{quoted(settings)} is not a mapping of fields")
+                self.findings.fault(section, f"{quoted(settings)} is not a mapping of fields")
                 continue
             check = self._check_channels.get(name)
-            self._add(name, check(settings) if check is not None else [])
+            self._add(section, check(settings) if check is not None else [])
             channels[name] = settings
         return ServerSettings(
             limits=limits, retention=retention, outgoing=outgoing, incoming=incoming, channels=channels
@@ -150,11 +156,12 @@ class SectionReader:
                     self.findings.fault(f"{path}.name", f"{quoted(name)} is the name of {other} too; names are unique")
 
     def _unknown(self, name: str, path: str, prefix: str) -> None:
-        if prefix and (name in SERVER_SECTIONS or name in self._channels):
+        channels = {channel_section(each) for each in self._channels}
+        if prefix and (name in SERVER_SECTIONS or name in channels):
             self.findings.fault(path, f'"{name}" is set for the whole server; move it to the top of the file')
             return
         names = {*TENANT_SECTIONS, "name"} if prefix else {
-            *TENANT_SECTIONS, *SERVER_SECTIONS, *self._channels, "tenants"
+            *TENANT_SECTIONS, *SERVER_SECTIONS, *channels, "tenants"
         }  # fmt: skip
         hint = did_you_mean(name, names) or f"known sections: {listed(names)}"
         self.findings.fault(path, f"unknown section {quoted(name)}; {hint}")

@@ -37,6 +37,7 @@ _QUIT_SECONDS = 1.0
 _ADDRESS = re.compile(
     r"[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f]{1,64}@(?=.{1,253}$)([^\W_]([\w-]*[^\W_])?)(\.[^\W_]([\w-]*[^\W_])?)*"
 )
+_REFERENCE = re.compile(r"(https://|mailto:)[!-;=?-~]{3,1000}")
 _SENDER = re.compile(r"(?P<name>[^<>\x00-\x1f]*)<(?P<address>[^<>\s]+)>|(?P<bare>[^<>\s]+)")
 
 
@@ -52,12 +53,23 @@ class EmailConfig(BaseModel):
     timeout_seconds: float = Field(10.0, gt=0, le=60, description="The longest one try may take.")
     verify: bool = Field(True, description="Whether the mail server's certificate must be trusted.")
     ca_file: str | None = Field(None, description="Certificates (PEM) to trust beside the system's own.")
+    unsubscribe: str | None = Field(
+        None,
+        description="Where people ask for no more mail: https:// or mailto:; without it, a mail to the sender.",
+    )
     max_connections: int = Field(10, ge=1, le=100, description="How many mails are handed in at the same time.")
 
     @field_validator("smtp_url")
     @classmethod
     def _is_server(cls, value: SecretStr) -> SecretStr:
         smtp_server(value.get_secret_value())
+        return value
+
+    @field_validator("unsubscribe")
+    @classmethod
+    def _is_reference(cls, value: str | None) -> str | None:
+        if value is not None and _REFERENCE.fullmatch(value) is None:
+            raise ValueError("this is not an address that begins with https:// or mailto:")
         return value
 
     @field_validator("sender")
@@ -97,6 +109,7 @@ class EmailChannel:
         self._from = _sender(config.sender)
         self._sender = self._from.addr_spec
         self._domain = self._sender.rpartition("@")[2]
+        self._unsubscribe = config.unsubscribe or f"mailto:{self._sender}?subject=unsubscribe"
         self._trust = _trust(config)
 
     async def send(self, message: Message, contact: Contact) -> Outcome:
@@ -167,7 +180,13 @@ class EmailChannel:
         mail["Date"] = format_datetime(self._clock.now())
         # The same on every repeat, so that mail programs show it once.
         mail["Message-ID"] = f"<{_id_text(message.notification_id)}@{self._domain}>"
-        mail["References"] = f"<{_id_text(message.incident_id)}@{self._domain}>"
+        # All mails of an incident answer one that was never sent, so that mail programs show them as one thread also
+        # where the first went to somebody else.
+        thread = f"<{_id_text(message.incident_key or message.incident_id)}@{self._domain}>"
+        mail["In-Reply-To"] = thread
+        mail["References"] = thread
+        # RFC 2369. Not by one click (RFC 8058): a program that follows links must not take somebody off the pager.
+        mail["List-Unsubscribe"] = f"<{self._unsubscribe}>"
         mail["Auto-Submitted"] = "auto-generated"
         mail["X-Incident-ID"] = _id_text(message.incident_id)
         mail["X-Notification-ID"] = _id_text(message.notification_id)

@@ -72,6 +72,11 @@ class OutgoingGuard:
         self._allow = [ip_network(network, strict=False) for network in allow]
         self._resolve = resolve or _system_resolve
 
+    @property
+    def allowed(self) -> list[str]:
+        """The networks that are allowed beside the public ones, in CIDR form."""
+        return [str(network) for network in self._allow]
+
     def refusal(self, address: str) -> str | None:
         """Return why this IP address may not be reached, or ``None`` if it may."""
         ip = ip_address(address)

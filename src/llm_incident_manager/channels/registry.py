@@ -9,13 +9,35 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from llm_incident_manager.channels import email, phone, slack_bot, sms, webhook
+from llm_incident_manager.channels import (
+    apprise,
+    email,
+    jsm,
+    opsgenie,
+    pagerduty,
+    phone,
+    slack_bot,
+    sms,
+    teams,
+    webhook,
+)
 from llm_incident_manager.channels.outgoing import OutgoingGuard
 from llm_incident_manager.channels.spec import Channel, ChannelSpec
 from llm_incident_manager.clock import Clock
 from llm_incident_manager.errors import FieldFault, Invalid
 
-BUILT_IN = (email.SPEC, slack_bot.SPEC, webhook.SPEC, sms.SPEC, phone.SPEC)
+BUILT_IN = (
+    email.SPEC,
+    slack_bot.SPEC,
+    teams.SPEC,
+    pagerduty.SPEC,
+    opsgenie.SPEC,
+    jsm.SPEC,
+    webhook.SPEC,
+    sms.SPEC,
+    phone.SPEC,
+    apprise.SPEC,
+)
 ENTRY_POINT_GROUP = "llm_incident_manager.channels"
 
 

@@ -44,13 +44,18 @@ def escape(text: str, limit: int) -> str:
     return _CUT_ENTITY.sub("", safe[: limit - 1]) + "…"
 
 
+def _plain(text: str) -> dict[str, Any]:
+    """Return a text in which Slack itself looks for neither addresses nor names (``verbatim``)."""
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
+
+
 def _own_blocks(message: Message) -> list[dict[str, Any]]:
     title = one_line(message.subject, MAX_HEADER) or message.incident_id
     blocks: list[dict[str, Any]] = [{"type": "header", "text": {"type": "plain_text", "text": title, "emoji": False}}]
     if message.text.strip():
-        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": escape(message.text, MAX_SECTION)}})
+        blocks.append({"type": "section", "text": _plain(escape(message.text, MAX_SECTION))})
     facts = f"{_MARKS[message.severity]} *{message.severity}* · {escape(message.incident_id, 100)}"
-    told = {"type": "context", "block_id": message.notification_id, "elements": [{"type": "mrkdwn", "text": facts}]}
+    told = {"type": "context", "block_id": message.notification_id, "elements": [_plain(facts)]}
     blocks.append(told)
     if re.match(r"https?://", message.dashboard_url) and len(message.dashboard_url) <= MAX_BUTTON_URL:
         button = {

@@ -51,6 +51,7 @@ class WebhookReceiver:
 
     def __init__(self, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
         self.requests: list[Received] = []
+        self.accepted: list[Received] = []
         self.connections = 0
         self._host = host
         self._tls = tls
@@ -145,7 +146,10 @@ class WebhookReceiver:
                 self.requests.append(request)
                 self._arrived.notify_all()
             planned = self._replies.popleft() if self._replies else self._otherwise
-            reply = self.check(request) or planned
+            answers = planned.status < 300 and planned.send == "all" and not planned.hang
+            reply = (self.check(request) if answers else None) or planned
+            if answers and reply.status < 300:
+                self.accepted.append(request)
             if reply.delay_seconds:
                 await asyncio.sleep(reply.delay_seconds)
             if not await self._respond(http, writer, reply):

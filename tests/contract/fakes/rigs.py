@@ -38,6 +38,10 @@ def a_message(**changes: Any) -> Message:
         "html": "<p>The gateway answers slowly since 03:01.</p>",
         "payload": {"type": "incident_created", "notification_id": "ntf-018f0000000000000000000001", "level": 1},
         "dashboard_url": "http://127.0.0.1:3000/incidents/INC-20270104-00001",
+        "incident_key": "default:INC-20270104-00001:65f2a",
+        "resource": "gpt-gateway",
+        "category": "performance",
+        "opened_at": datetime(2027, 1, 4, 3, 1, tzinfo=UTC),
     }
     return Message(**{**facts, **changes})
 
@@ -69,7 +73,9 @@ class Rig:
     secrets: list[str]
 
 
-class _HttpFar:
+class HttpFar:
+    """A receiver of HTTP requests that names each message by its ``Idempotency-Key``."""
+
     def __init__(self, server: WebhookReceiver) -> None:
         self.server = server
 
@@ -129,7 +135,7 @@ async def webhook_rig(timeout_seconds: float) -> AsyncIterator[Rig]:
         url = receiver.url.replace("//", "//ana:pa55word@") + "/hook/t0ken?key=abc"
         contact = Contact(channel="webhook", address=url, secret="s1gning-key")
         impossible = Contact(channel="webhook", address="http://10.0.0.7/t0ken")
-        yield Rig(channel, contact, impossible, _HttpFar(receiver), ["s1gning-key", "t0ken", "pa55word"])
+        yield Rig(channel, contact, impossible, HttpFar(receiver), ["s1gning-key", "t0ken", "pa55word"])
         await channel.aclose()
 
 
@@ -139,7 +145,7 @@ async def slack_rig(timeout_seconds: float) -> AsyncIterator[Rig]:
         channel = opened("slack", {"timeout_seconds": timeout_seconds})
         contact = Contact(channel="slack", address=slack.webhook_url)
         impossible = Contact(channel="slack", address=f"http://hooks.slack.example{PATH}")
-        yield Rig(channel, contact, impossible, _HttpFar(slack), [PATH, PATH.rsplit("/", 1)[1]])
+        yield Rig(channel, contact, impossible, HttpFar(slack), [PATH, PATH.rsplit("/", 1)[1]])
         await channel.aclose()
 
 
@@ -161,7 +167,7 @@ async def twilio_texts_rig(timeout_seconds: float) -> AsyncIterator[Rig]:
         channel = opened("sms", {"provider": "twilio", "twilio": account})
         contact = Contact(channel="sms", address="+34 600 123 400")
         impossible = Contact(channel="sms", address="600123400")
-        yield Rig(channel, contact, impossible, _HttpFar(twilio), [twilio_fake.TOKEN, "600 123 400", "600123400"])
+        yield Rig(channel, contact, impossible, HttpFar(twilio), [twilio_fake.TOKEN, "600 123 400", "600123400"])
         await channel.aclose()
 
 
@@ -171,7 +177,7 @@ async def sns_texts_rig(timeout_seconds: float) -> AsyncIterator[Rig]:
         channel = opened("sms", {"provider": "sns", "sns": sns_settings(sns, timeout_seconds=timeout_seconds)})
         contact = Contact(channel="sms", address="+34600123400")
         impossible = Contact(channel="sms", address="+34600123400;+34600123401")
-        yield Rig(channel, contact, impossible, _HttpFar(sns), [sns_fake.SECRET, "600123400"])
+        yield Rig(channel, contact, impossible, HttpFar(sns), [sns_fake.SECRET, "600123400"])
         await channel.aclose()
 
 
@@ -182,7 +188,7 @@ async def phone_rig(timeout_seconds: float) -> AsyncIterator[Rig]:
         channel = opened("phone", settings)
         contact = Contact(channel="phone", address="+34600123400")
         impossible = Contact(channel="phone", address="tel:+34600123400")
-        yield Rig(channel, contact, impossible, _HttpFar(twilio), [twilio_fake.TOKEN, "600123400"])
+        yield Rig(channel, contact, impossible, HttpFar(twilio), [twilio_fake.TOKEN, "600123400"])
         await channel.aclose()
 
 

@@ -13,7 +13,7 @@ ERRORS = {
     429: "rate_limited",
     500: "rollup_error",
 }
-_LIMITS = {"header": 150, "section": 3000, "context": 3000, "button": 75}
+_LIMITS = {"header": 150, "field": 2000, "section": 3000, "context": 3000, "button": 75}
 
 
 class SlackFake(WebhookReceiver):
@@ -71,6 +71,8 @@ def is_block(block: Any) -> bool:
             return False
         case {"type": "header", "text": text}:
             return _is_text(text, _LIMITS["header"], ("plain_text",))
+        case {"type": "section", "fields": [*fields]}:
+            return 0 < len(fields) <= 10 and all(_is_text(each, _LIMITS["field"], both) for each in fields)
         case {"type": "section", "text": text}:
             return _is_text(text, _LIMITS["section"], both)
         case {"type": "section", "fields": [*fields]}:

@@ -12,6 +12,9 @@ CHANNELS = ("email", "slack", "teams", "pagerduty", "opsgenie", "jsm", "sms", "p
 _EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+")
 _CONVERSATION = re.compile(r"[CGDUW][A-Z0-9]{6,20}")
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
+_INTEGRATION_KEY = re.compile(r"[A-Za-z0-9]{32}")
+_CLOUD_ID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(/.*)?")
+_EMAIL_AND_TOKEN = re.compile(r"[^@\s:]+@[^@\s:]+:\S+")
 
 
 def read_contacts(owner: Part) -> tuple[Contact, ...]:
@@ -47,6 +50,13 @@ def address_fault(channel: str, address: str) -> str | None:
         return None
     if channel in ("webhook", "slack", "teams") and not _is_url(address):
         return "is not a URL such as https://example.com/hook"
+    if channel == "pagerduty" and not _INTEGRATION_KEY.fullmatch(address):
+        return "is not an integration key of PagerDuty's Events API v2: 32 letters and digits"
+    if channel == "jsm" and not _CLOUD_ID.fullmatch(address):
+        return (
+            f"{quoted(address)} does not begin with the cloud id of a site; "
+            "https://SITE.atlassian.net/_edge/tenant_info names it"
+        )
     return None if address else "is empty"
 
 
@@ -67,6 +77,10 @@ def _contact(channel: str, written: object, path: str, part: Part) -> Contact | 
         return None
     fault = address_fault(channel, address)
     if fault is not None:
+        part.findings.fault(path, fault)
+        return None
+    if channel == "jsm" and not _EMAIL_AND_TOKEN.fullmatch(secret or ""):
+        fault = 'needs a secret, an e-mail address and an API token: {address: …, secret: "ana@example.com:TOKEN"}'
         part.findings.fault(path, fault)
         return None
     return Contact(channel=channel, address=address, secret=secret)

@@ -41,7 +41,9 @@ def _contacts(value: Any) -> Any:
     if not isinstance(value, dict):
         return _masked("contacts", value)
     return {
-        name: _each(address, _hidden_address) if name in _SECRET_ADDRESSES else _masked("", address)
+        name: _each(address, _hidden_address, keyed=name == "opsgenie")
+        if name in _SECRET_ADDRESSES
+        else _masked("", address)
         for name, address in value.items()
     }
 
@@ -58,12 +60,16 @@ def _masked(name: str, value: Any) -> Any:
     return value
 
 
-def _each(value: Any, hide: Any) -> Any:
+def _each(value: Any, hide: Any, *, keyed: bool) -> Any:
+    """Return the addresses hidden; where a key stands beside an address that is ``keyed``, that is no secret."""
     if isinstance(value, list):
-        return [_each(member, hide) for member in value]
+        return [_each(member, hide, keyed=keyed) for member in value]
     if isinstance(value, dict):
+        shown = keyed and bool(value.get("secret"))
         return {
-            name: _each(member, hide) if name in ("url", "address") else _masked(name, member)
+            name: _each(member, hide, keyed=keyed)
+            if name in ("url", "address") and not shown
+            else _masked(name, member)
             for name, member in value.items()
         }
     return hide(value)

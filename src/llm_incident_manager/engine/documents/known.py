@@ -10,7 +10,7 @@ from llm_incident_manager.engine.documents.findings import Findings
 from llm_incident_manager.engine.documents.kinds import Kind, Written
 from llm_incident_manager.engine.documents.part import Part
 
-AVAILABLE = frozenset({"email", "slack", "webhook"})
+AVAILABLE = frozenset({"email", "slack", "teams", "pagerduty", "opsgenie", "jsm", "webhook", "apprise"})
 """The channels that this version sends on."""
 
 

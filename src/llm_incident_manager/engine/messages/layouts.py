@@ -17,6 +17,8 @@ TAKE_LINK = "take_link"
 _HEADER, _FIELD, _SECTION, _FIELDS = 150, 2000, 2900, 10
 """Slack's own limits (Block Kit reference), the section's with room for escaping."""
 _COLOURS = {"P0": "#b3261e", "P1": "#c4501b", "P2": "#8a6d00", "P3": "#1f5fa8", "P4": "#5b6470"}
+_MARKDOWN = re.compile(r"([\\`*_\[\]()#~|<>])")
+_LINK = re.compile(r"(:/|www|mailto)(/|\.|:)", re.IGNORECASE)
 _CUT_ENTITY = re.compile(r"&[a-z]{0,4}$")
 
 
@@ -82,7 +84,7 @@ def slack_blocks(told: Telling, notification_id: str, incident_id: str) -> list[
             buttons.insert(0, {"type": "button", "text": take, "url": told.act_link, "action_id": TAKE_LINK})
         blocks.append({"type": "actions", "elements": buttons})
     facts = f"{mrkdwn(incident_id, 100)} · {mrkdwn(told.ending, 200)}"
-    blocks.append({"type": "context", "block_id": notification_id, "elements": [{"type": "mrkdwn", "text": facts}]})
+    blocks.append({"type": "context", "block_id": notification_id, "elements": [_plain(facts)]})
     return blocks
 
 
@@ -101,6 +103,11 @@ def mrkdwn(text: str, limit: int) -> str:
     """Return ``text`` escaped for Slack's mrkdwn, in at most ``limit`` characters: no link, no mention."""
     safe = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return safe if len(safe) <= limit else _CUT_ENTITY.sub("", safe[: limit - 1]) + "…"
+
+
+def markdown(text: str) -> str:
+    """Return ``text`` escaped for the Markdown of an Adaptive Card: no link, no mark-up, no line of its own."""
+    return _MARKDOWN.sub(r"\\\1", _LINK.sub("\\1\u200b\\2", " ".join(text.split())))
 
 
 def webhook_payload(told: Telling, notification: Notification, incident: Incident) -> dict[str, Any]:
@@ -122,11 +129,16 @@ def webhook_payload(told: Telling, notification: Notification, incident: Inciden
 
 
 def _field(fact: Fact) -> dict[str, Any]:
-    return {"type": "mrkdwn", "text": f"*{fact.label}*\n{mrkdwn(fact.value, _FIELD - 40)}"}
+    return _plain(f"*{fact.label}*\n{mrkdwn(fact.value, _FIELD - 40)}")
 
 
 def _section(text: str) -> dict[str, Any]:
-    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
+    return {"type": "section", "text": _plain(text)}
+
+
+def _plain(text: str) -> dict[str, Any]:
+    """Return a text in which Slack itself looks for neither addresses nor names (``verbatim``)."""
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
 def _cut(text: str, limit: int) -> str:

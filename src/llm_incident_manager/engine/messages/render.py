@@ -78,7 +78,7 @@ def renderer(public_url: str, tokens: PageTokens | None = None) -> Render:
             return message
         variables = variables_of(notification, incident, context, told, at, public_url)
         try:
-            return templated(message, template.channels[notification.channel], variables)
+            return templated(message, template.channels[notification.channel], variables, channel=notification.channel)
         except TemplateFailed as failed:
             log.warning(
                 "template_failed", template=template.id, incident_id=incident.id, notification_id=notification.id,
