@@ -321,28 +321,6 @@ def test_the_email_section_is_checked_by_the_email_channel() -> None:
     assert parse_config(EXAMPLE, environment={}, check_channels=channel_checks()).server.channels
 
 
-def test_people_and_the_channel_that_are_both_called_teams_have_sections_of_their_own() -> None:
-    config = load("teams:\n- {id: platform, name: Platform}\nteams_channel: {timeout_seconds: 5}\n")
-    assert list(settings_of(config).teams) == ["platform"]
-    assert config.server.channels == {"teams": {"timeout_seconds": 5}}
-    assert faults_of("tenants:\n  acme:\n    teams_channel: {timeout_seconds: 5}\n") == [
-        'config.yaml:3: tenants.acme.teams_channel: "teams_channel" is set for the whole server; '
-        "move it to the top of the file"
-    ]
-
-
-def test_every_channels_section_is_checked_by_the_channel() -> None:
-    text = "pagerduty: {url: events.pagerduty.com}\nopsgenie: {priorities: {P1: P9}}\njsm: {token: s3cret}\n"
-    text += "teams_channel: {colour: red}\napprise: {services: []}\n"
-    with pytest.raises(ConfigFileInvalid) as refused:
-        parse_config(text, environment={}, check_channels=channel_checks())
-    faults = str(refused.value).splitlines()
-    assert [fault.split(": ")[1] for fault in faults] == [
-        "pagerduty.url", "opsgenie.priorities.P1", "jsm.token", "teams_channel.colour", "apprise.services",
-    ]  # fmt: skip
-    assert "s3cret" not in str(faults)
-
-
 def test_the_difference_names_what_is_new_changed_and_gone() -> None:
     old = load("users: [{id: ana}, {id: bo}]").tenants["default"]
     new = load("users: [{id: ana, role: admin}, {id: zoe}]").tenants["default"]

@@ -15,12 +15,13 @@ from tests.stories.towns import Documents, level, policy, to, user, with_policy
 
 pytestmark = pytest.mark.requirement("NTF-01")
 KEEPERS = ("pagerduty",)
+SERVICE = "0123456789abcdef0123456789abcdef"
 
 
 def town() -> Documents:
     """Level 1 is the service in PagerDuty and ana by webhook; level 2 is bo, by webhook."""
     users = [
-        {"id": "ana", "name": "Ana", "contacts": {"pagerduty": "service", "webhook": "https://pages.example.com/ana"}},
+        {"id": "ana", "name": "Ana", "contacts": {"pagerduty": SERVICE, "webhook": "https://pages.example.com/ana"}},
         *(user(name, "webhook") for name in ("bo", "last")),
     ]
     pages = policy(level(to("user", "ana"), after=300), level(to("user", "bo"), after=300))
@@ -69,7 +70,7 @@ async def test_an_acknowledgment_waits_for_a_provider_that_is_down_and_survives_
     async with Story(tmp_path, town(), keepers=KEEPERS) as app:
         receipt = await app.post_event(severity="P0")
         at_pagerduty(app)
-        app.channels["pagerduty"].answers["service"] = [RetryLater(reason="503")] * 3
+        app.channels["pagerduty"].answers[SERVICE] = [RetryLater(reason="503")] * 3
         await app.act("bo", receipt.incident_id, "take")
         await app.act("bo", receipt.incident_id, "start_work")
         assert at_pagerduty(app) == []
@@ -82,7 +83,7 @@ async def test_an_end_overtakes_an_acknowledgment_that_still_waits(tmp_path: Pat
     async with Story(tmp_path, town(), keepers=KEEPERS) as app:
         receipt = await app.post_event(severity="P0")
         at_pagerduty(app)
-        app.channels["pagerduty"].answers["service"] = [RetryLater(reason="503")]
+        app.channels["pagerduty"].answers[SERVICE] = [RetryLater(reason="503")]
         await app.act("bo", receipt.incident_id, "take")
         await app.bring_to_the_end(receipt.incident_id)
         await app.fast_forward(minutes=5)
@@ -94,7 +95,7 @@ async def test_an_acknowledgment_that_waits_is_dropped_when_the_incident_escalat
     async with Story(tmp_path, town(), keepers=KEEPERS) as app:
         receipt = await app.post_event(severity="P0")
         at_pagerduty(app)
-        app.channels["pagerduty"].answers["service"] = [RetryLater(reason="503", after_seconds=30)]
+        app.channels["pagerduty"].answers[SERVICE] = [RetryLater(reason="503", after_seconds=30)]
         await app.act("bo", receipt.incident_id, "take")
         await app.fast_forward(seconds=2)
         await app.act("bo", receipt.incident_id, "escalate")
@@ -153,7 +154,7 @@ async def test_a_page_that_arrives_after_the_acknowledgment_is_acknowledged_agai
 
 async def test_what_was_refused_for_good_has_no_alert_to_follow(tmp_path: Path) -> None:
     async with Story(tmp_path, town(), keepers=KEEPERS) as app:
-        app.channels["pagerduty"].answers["service"] = [Rejected(reason="400 invalid routing key")]
+        app.channels["pagerduty"].answers[SERVICE] = [Rejected(reason="400 invalid routing key")]
         receipt = await app.post_event(severity="P0")
         await app.act("bo", receipt.incident_id, "take")
         await app.bring_to_the_end(receipt.incident_id)

@@ -119,7 +119,7 @@ class AppriseChannel:
         return found[1].lower() if found is not None else "invalid"
 
     async def aclose(self) -> None:
-        self._workers.close()
+        await asyncio.to_thread(self._workers.close)
 
 
 def harmless(text: str) -> str:

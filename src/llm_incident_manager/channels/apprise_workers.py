@@ -1,5 +1,6 @@
 """Processes in which Apprise runs: started when first needed, kept, and ended when they hang."""
 
+import contextlib
 import json
 import os
 import select
@@ -50,6 +51,7 @@ class AppriseWorkers:
         self._free: list[subprocess.Popen[bytes]] = []
         self._all: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
+        self._closed = False
 
     def ask(self, job: Job, timeout_seconds: float) -> tuple[Said, int | None]:
         """Send one message and return how it went, with the service's HTTP status where Apprise names it.
@@ -76,8 +78,12 @@ class AppriseWorkers:
             self._free.append(worker)
 
     def close(self) -> None:
-        """End all processes."""
-        self.threads.shutdown(wait=False, cancel_futures=True)
+        """End all processes, and wait for the threads that notice it."""
+        with self._lock:
+            self._closed = True
+            for worker in self._all:
+                worker.kill()
+        self.threads.shutdown(wait=True, cancel_futures=True)
         with self._lock:
             workers = list(self._all)
         for worker in workers:
@@ -97,7 +103,10 @@ class AppriseWorkers:
         )
         with self._lock:
             self._all.add(worker)
+            closed = self._closed
         try:
+            if closed:
+                raise OSError("closed")
             _write(worker, msgspec.json.encode({"allow": self._allow}))
             _line(worker, START_SECONDS)
         except BaseException:
@@ -110,7 +119,8 @@ class AppriseWorkers:
         worker.wait()
         for pipe in (worker.stdin, worker.stdout):
             if pipe is not None:
-                pipe.close()
+                with contextlib.suppress(OSError):
+                    pipe.close()
         with self._lock:
             self._all.discard(worker)
 
