@@ -192,7 +192,7 @@ async def phone_rig(timeout_seconds: float) -> AsyncIterator[Rig]:
         await channel.aclose()
 
 
-class _SlackApiFar(_HttpFar):
+class _SlackApiFar(HttpFar):
     def refuse(self) -> None:
         assert isinstance(self.server, SlackApiFake)
         self.server.refuse("is_archived")
