@@ -96,5 +96,9 @@ def _time(value: Mapping[str, Any], name: str) -> datetime | None:
 
 
 def _not_ahead(alert: Alert) -> datetime:
-    """Return the start, or where that lies ahead by more than events may, when it was told."""
-    return alert.starts_at if alert.starts_at - alert.updated_at < timedelta(hours=24) else alert.updated_at
+    """Return the start, or where that lies ahead by more than events may, when it was told.
+
+    One that had ended and goes on starts anew: by its old start it would seem to be older than its own end.
+    """
+    start = max(alert.starts_at, alert.episode_at)
+    return start if start - alert.updated_at < timedelta(hours=24) else alert.updated_at
