@@ -37,7 +37,6 @@ class Housekeeping:
             ("alerts", 1.0, self._house.alerts.run_due),
             ("explain", 5.0, self._house.explain.run_once),
             ("overtaken", 15.0, self._house.overtaken.run_due),
-            ("overtaken", 5.0, self._house.overtaken.run_due),
             ("calendars", 5.0, self._house.calendar_feeds.run_due),
             ("totals", 15.0, self._apis.report.refresh_totals),
             ("last-use", 30.0, self._apis.identify.flush_last_use),
