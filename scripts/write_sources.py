@@ -26,6 +26,7 @@ sources:
     signing_secret: "${GRAFANA_HMAC}"  # unsigned and wrongly signed requests are 401 then
     allow_ips: ["10.0.0.0/8"]          # others are 403; behind a proxy: incoming.trusted_proxies
     severity_words: {page: P0}         # words of your own
+    encrypt: [payload.user, title]     # encrypted before anything is kept: docs/encryption.md
     redact: [secrets, emails, cards]   # taken out before anything is kept; also phones, ips
 ```
 

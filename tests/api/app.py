@@ -15,12 +15,14 @@ from llm_incident_manager.engine.dead_letters import DeadLetters
 from llm_incident_manager.engine.identify import Identify
 from llm_incident_manager.engine.import_history import ImportHistory
 from llm_incident_manager.engine.import_schedules import ImportSchedules
+from llm_incident_manager.engine.keyring import Keyring
 from llm_incident_manager.engine.keys import Keys
 from llm_incident_manager.engine.links import Links
 from llm_incident_manager.engine.open_by_hand import OpenByHand
 from llm_incident_manager.engine.pages import Pages
 from llm_incident_manager.engine.query import Query
 from llm_incident_manager.engine.report import Report
+from llm_incident_manager.engine.reseal import Reseal
 from llm_incident_manager.errors import Conflict
 from llm_incident_manager.sources.again import Again
 from llm_incident_manager.sources.registry import source_specs
@@ -105,13 +107,14 @@ async def opened(
     sources: Mapping[str, SourceSpec] | None = None,
     journal_bytes: int = 1024**3,
     channels: Mapping[str, Any] | None = None,
+    keys: Keyring | None = None,
     ways: Sequence[str] = ("email", "slack", "webhook"),
 ) -> AsyncIterator[Api]:
     """Run a story with the API in front of it; ``sources`` are the plugins, by default the registry's.
 
     ``channels`` are those that people answer on, by default the story's own, which are named by ``ways``.
     """
-    async with Story(folder, configuration, journal_bytes=journal_bytes, channels=ways) as story:
+    async with Story(folder, configuration, journal_bytes=journal_bytes, channels=ways, keys=keys) as story:
         house = story.house
         identify = Identify(story.store, story.clock, PLATFORM_KEY, people=story.settings.of)
         await identify.refresh()
@@ -135,7 +138,7 @@ async def opened(
             import_schedules=ImportSchedules(Configure(story.store, changed), house.settings.of, story.clock),
             alerts=house.alerts,
             identify=identify,
-            query=Query(story.store, house.context, house.untriaged, story.clock),
+            query=Query(story.store, house.context, house.untriaged, story.clock, house.sealing),
             respond=house.respond,
             open_by_hand=OpenByHand(
                 story.store, house.context, story.clock, house.numbers, house.telemetry, house.committed
@@ -143,7 +146,7 @@ async def opened(
             report=Report(story.store, story.clock, house.telemetry),
             configure=Configure(story.store, changed),
             keys=Keys(story.store, story.ids, story.settings.of, identify.refresh),
-            dead_letters=DeadLetters(story.store, house.intake, story.clock, house.seen, again),
+            dead_letters=DeadLetters(story.store, house.intake, story.clock, house.seen, again, house.sealing),
             audit=Audit(story.store),
             imports=ImportHistory(
                 story.store,
@@ -155,6 +158,7 @@ async def opened(
                 counted=house.seen.add,
             ),
             pages=Pages(story.store, house.context, story.channels, house.render, story.clock, story.ids),
+            reseal=Reseal(story.store, house.sealing),
             links=Links(story.store, people=story.settings.of),
             config_file=NoFile(),
             answers=story.answers,

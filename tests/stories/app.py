@@ -22,10 +22,12 @@ from llm_incident_manager.domain.notifications.notification import Notification
 from llm_incident_manager.domain.vocabulary import Action, ActorType, Scope
 from llm_incident_manager.engine.accept import Receipt
 from llm_incident_manager.engine.caller import Caller
+from llm_incident_manager.engine.keyring import Keyring
 from llm_incident_manager.engine.messages.render import renderer
 from llm_incident_manager.engine.page_answers import Answers
 from llm_incident_manager.engine.page_tokens import PageTokens
 from llm_incident_manager.engine.rows import ConfigurationItem
+from llm_incident_manager.engine.sealing import Sealing
 from llm_incident_manager.engine.settings import SettingsMemory
 from llm_incident_manager.ids import CountingIds, IncidentNumbers
 from llm_incident_manager.journal.journal import Journal
@@ -119,7 +121,9 @@ class Story:
         keepers: Sequence[str] = (),
         journal_bytes: int = 1024**3,
         channels: Sequence[str] = ("email", "slack", "webhook"),
+        keys: Keyring | None = None,
     ) -> None:
+        self.sealing = Sealing(keys)
         self._journal_bytes = journal_bytes
         self._channels = channels
         self.clock = ManualClock(START)
@@ -164,6 +168,7 @@ class Story:
             render=renderer(PUBLIC_URL, self.tokens),
             numbers=numbers,
             jitter=random.Random(7).random,
+            sealing=self.sealing,
             alert_keepers=self._keepers,
         )
         self.answers = Answers(self.store, self.house.context, self.settings.tenants, self.tokens, self.house.committed)

@@ -41,6 +41,7 @@ from llm_incident_manager.engine.page_tokens import PageTokens
 from llm_incident_manager.engine.pages import Pages
 from llm_incident_manager.engine.query import Query
 from llm_incident_manager.engine.report import Report
+from llm_incident_manager.engine.reseal import Reseal
 from llm_incident_manager.engine.templates import check as check_template
 from llm_incident_manager.sources.again import Again
 from llm_incident_manager.sources.registry import source_specs
@@ -74,10 +75,10 @@ class Apis:
         self.answers = Answers(store, house.context, house.settings.tenants, tokens, house.committed)
         self.checkpoints = Checkpoints(store, _private_key(config))
         self.audit = Audit(store, trusted=(self.checkpoints.public_key,))
-        self.query = Query(store, house.context, house.untriaged, clock)
+        self.query = Query(store, house.context, house.untriaged, clock, house.sealing)
         self.report = Report(store, clock, house.telemetry)
         again = Again(source_specs(), lambda tenant: house.settings.of(tenant).sources, house.intake, house.source_acts)
-        self.dead_letters = DeadLetters(store, house.intake, clock, house.seen, again)
+        self.dead_letters = DeadLetters(store, house.intake, clock, house.seen, again, house.sealing)
         self.configure = Configure(store, self._configured, check_template=check_template)
         self.import_schedules = ImportSchedules(self.configure, house.settings.of, clock)
         self.rest = RestPort(
@@ -109,6 +110,7 @@ class Apis:
             ),
             pages=Pages(store, house.context, house.channels, house.render, clock, house.ids),
             links=self.links,
+            reseal=Reseal(store, house.sealing),
             config_file=ConfigDoor(file, store, reload),
             answers=self.answers,
             channels=house.channels,

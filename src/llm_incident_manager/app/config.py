@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from llm_incident_manager.app.environment import Environment, Secret
+from llm_incident_manager.engine.keyring import Keyring, read_keys
+from llm_incident_manager.errors import Invalid
 
 
 class Mode(StrEnum):
@@ -83,6 +85,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     tls_key_file: Path | None
     tls_client_ca_file: Path | None
     log_level: str
+    encryption_keys: Keyring = Keyring()
     fast_intake: bool | None = None
     """``None``: on with a version of uvicorn that the short cut is proven with."""
     grpc_wanted: bool = False
@@ -138,6 +141,7 @@ def read_environment(environment: Mapping[str, str], flags: Mapping[str, str | N
         tls_key_file=read.file("TLS_KEY_FILE"),
         tls_client_ca_file=read.file("TLS_CLIENT_CA_FILE"),
         log_level=_log_level(read),
+        encryption_keys=_encryption_keys(read),
         fast_intake=read.flag("FAST_INTAKE", False) if read.text("FAST_INTAKE") not in (None, "auto") else None,
         grpc_wanted=read.text("GRPC_PORT") is not None,
         otlp_grpc_port=None if read.is_blank("OTLP_GRPC_PORT") else read.whole("OTLP_GRPC_PORT", 4317, *_PORTS),
@@ -224,6 +228,32 @@ def _redis(read: Environment) -> bool:
     elif url is not None and url.reveal().partition("://")[0].lower() not in ("redis", "rediss", "unix"):
         read.fault("REDIS_URL", "must start with redis://, rediss:// or unix://", show=False)
     return wanted and url is not None
+
+
+def _encryption_keys(read: Environment) -> Keyring:
+    """Return the keys of ``ENCRYPTION_KEYS``, or of the file that ``ENCRYPTION_KEYS_FILE`` names."""
+    written, file = read.secret("ENCRYPTION_KEYS"), read.file("ENCRYPTION_KEYS_FILE")
+    if written is not None and file is not None:
+        read.fault("ENCRYPTION_KEYS", "is set beside ENCRYPTION_KEYS_FILE; set one of the two", show=False)
+        return Keyring()
+    name, text = "ENCRYPTION_KEYS", written.reveal() if written is not None else None
+    if file is not None and file.is_file():
+        name = "ENCRYPTION_KEYS_FILE"
+        try:
+            text = file.read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError):
+            read.fault(name, "cannot be read as text; write id:base64, one key a line")
+            return Keyring()
+        if file.stat().st_mode & 0o077:
+            read.notes.append(f"{name}: others on this machine may read the file; chmod 600 it")
+    if text is None:
+        return Keyring()
+    try:
+        return read_keys(text, name)
+    except Invalid as invalid:
+        for fault in invalid.faults:
+            read.fault(name, fault.message, show=False)
+        return Keyring()
 
 
 def _bus(read: Environment) -> Secret:

@@ -26,6 +26,7 @@ from llm_incident_manager.engine.ports import Store
 from llm_incident_manager.engine.rate_port import SharedWindows
 from llm_incident_manager.engine.relay import Relay
 from llm_incident_manager.engine.respond import Respond
+from llm_incident_manager.engine.sealing import Sealing
 from llm_incident_manager.engine.settings import SettingsMemory
 from llm_incident_manager.engine.shifts import Shifts
 from llm_incident_manager.engine.silences import Silences
@@ -60,7 +61,9 @@ class House:
         busy_seconds: Callable[[], float] = lambda: 0.0,
         alert_keepers: frozenset[str] = frozenset(),
         shared_windows: SharedWindows | None = None,
+        sealing: Sealing | None = None,
     ) -> None:
+        self.sealing = sealing or Sealing()
         self.store = store
         self.journal = journal
         self.channels = channels
@@ -89,6 +92,7 @@ class House:
             telemetry=self.telemetry,
             ids=self.ids,
             shared_windows=shared_windows,
+            sealing=self.sealing,
         )
         self.triage = Triage(
             journal,
@@ -103,6 +107,7 @@ class House:
             enrich=enrich,
             decoded=self.intake.decoded,
             busy_seconds=busy_seconds,
+            sealing=self.sealing,
         )
         self.timers = Timers(store, self.context, clock, self.telemetry, self.committed)
         self.deliver = Deliver(

@@ -44,6 +44,7 @@ from llm_incident_manager.engine.documents.apply import Difference
 from llm_incident_manager.engine.keys import make_first_key
 from llm_incident_manager.engine.messages.render import renderer
 from llm_incident_manager.engine.page_tokens import PageTokens
+from llm_incident_manager.engine.sealing import Sealing
 from llm_incident_manager.engine.settings import SettingsMemory
 from llm_incident_manager.engine.tenants import Tenants
 from llm_incident_manager.enrichers.registry import enricher_specs
@@ -151,6 +152,7 @@ class Server:
             busy_seconds=time.thread_time,
             alert_keepers=frozenset(name for name, spec in specs.items() if spec.keeps_alerts),
             shared_windows=windows,
+            sealing=Sealing(config.encryption_keys),
         )
         calendars = CalendarFetch(guard)
         self._stack.push_async_callback(calendars.aclose)

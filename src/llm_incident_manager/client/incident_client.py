@@ -135,6 +135,16 @@ class IncidentClient(Connection):
         found: list[Document] = self.call("GET", "/polls")["polls"]
         return found
 
+    def encryption_keys(self) -> Document:
+        """Return ``{active, keys}``: the ids of the keys that the server encrypts members of events with."""
+        found: Document = self.call("GET", "/encryption")
+        return found
+
+    def rotate_encryption(self, cursor: str | None = None) -> Document:
+        """Encrypt some hundred again with the active key; repeat with ``next_cursor`` until that is null."""
+        found: Document = self.call("POST", "/encryption/rotate", parameters={"cursor": cursor})
+        return found
+
     def import_statuspage(self, content: bytes) -> Document:
         """Bring in a status page's history and return the counts; imported twice changes nothing."""
         counts: Document = self.call("POST", "/imports/statuspage", content=content)

@@ -23,6 +23,7 @@ from llm_incident_manager.engine.receipts import batch_receipt, duplicate, rejec
 from llm_incident_manager.engine.records import Position, Record
 from llm_incident_manager.engine.refused_events import RefusedEvents
 from llm_incident_manager.engine.rows import DeadLetter, LetterRequest
+from llm_incident_manager.engine.sealing import Sealing
 from llm_incident_manager.engine.settings import TenantSettings
 from llm_incident_manager.engine.source_gate import SourceGate
 from llm_incident_manager.engine.source_rate import SourceRate
@@ -62,13 +63,15 @@ class Intake:
         telemetry: Telemetry,
         ids: IdSource,
         shared_windows: SharedWindows | None = None,
+        sealing: Sealing | None = None,
     ) -> None:
         self._journal = journal
         self._store = store
         self._contexts = contexts
         self._clock = clock
         self._seen = seen
-        self._letters = RefusedEvents(store, ids)
+        self._sealing = sealing or Sealing()
+        self._letters = RefusedEvents(store, ids, self._sealing)
         self.traffic = SourceTraffic(clock, telemetry)
         self._gate = SourceGate(contexts, self.traffic)
         self.rate = SourceRate(self._gate, clock.monotonic, shared_windows)
@@ -80,6 +83,7 @@ class Intake:
             open_fingerprints=open_fingerprints,
             seen=seen,
             untriaged=untriaged,
+            sealing=self._sealing,
         )
         self.decoded = self._admission.decoded
 
@@ -275,8 +279,11 @@ class Intake:
         request: LetterRequest | None = None,
     ) -> DeadLetter:
         settings = self._contexts(caller.tenant).settings
-        kept = redacted_body(settings, source or caller.source, body)
-        return self._letters.letter(kept, caller.tenant, source, refused, at, request)
+        name = source or caller.source
+        kept = redacted_body(settings, name, body)
+        own = settings.sources.get(name or "")
+        letter = self._letters.letter(kept, caller.tenant, source, refused, at, request)
+        return self._letters.sealed(letter) if own is not None and own.encrypt else letter
 
     def require_open(self, caller: Caller, source: str) -> None:
         """Raise Forbidden where ``caller`` may not send for ``source`` now (:class:`SourceGate`)."""

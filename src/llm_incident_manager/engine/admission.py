@@ -11,11 +11,13 @@ from llm_incident_manager.domain.correlation.cross_keys import folding
 from llm_incident_manager.domain.events.event import Event
 from llm_incident_manager.domain.events.normalise import accept_document
 from llm_incident_manager.domain.events.redact import redact_body
+from llm_incident_manager.domain.events.sealed_path import Sealed
 from llm_incident_manager.engine.arrival import Admitted, Arrival, Arrived
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.memory import OpenFingerprints, SeenEvents
 from llm_incident_manager.engine.receipts import COUNTED, QUEUED, Receipt
 from llm_incident_manager.engine.records import Position, Record
+from llm_incident_manager.engine.sealing import Sealing, without_sealed_key
 from llm_incident_manager.engine.settings import TenantSettings
 from llm_incident_manager.engine.source_gate import SourceGate
 from llm_incident_manager.engine.source_rate import SourceRate
@@ -43,6 +45,7 @@ class Admission:
         open_fingerprints: OpenFingerprints,
         seen: SeenEvents,
         untriaged: Untriaged,
+        sealing: Sealing,
     ) -> None:
         self._gate = gate
         self._rate = rate
@@ -51,6 +54,7 @@ class Admission:
         self._open = open_fingerprints
         self._seen = seen
         self._untriaged = untriaged
+        self._sealing = sealing
         self._lag_seconds = 0.0
         self._lag_asked = float("-inf")
         self.decoded: dict[Position, Event] = {}
@@ -67,16 +71,29 @@ class Admission:
         return self.arrived(event, body, caller, now, settings)
 
     def arrived(self, event: Event, body: bytes, caller: Caller, now: datetime, settings: TenantSettings) -> Arrived:
-        """Return an event as it may be kept; its source may send it."""
+        """Return an event as it may be kept; its source may send it.
+
+        Raises Unavailable where something is to be encrypted and there is no key.
+        """
         own = settings.sources.get(event.source)
         kept = body
         if own is not None and own.redact:
             kept = redact_body(body, own.redact)
         if kept is not body:
             event = accept_document(kept, tenant=caller.tenant, received_at=now, sources=settings.sources)
+        identity = (caller.tenant, event.source, event.event_id)
+        sealed: Sealed | None = None
+        if own is not None and own.encrypt:
+            try:
+                event, kept, sealed = self._sealing.seal(
+                    event, own, caller.tenant, now, lambda each: self._open.get(caller.tenant, each) is not None
+                )
+            except Unavailable as missing:
+                self._gate.refused(caller, event.source, missing.code)
+                raise
         if settings.cross_keys:
-            event = folding(event, settings.cross_keys, caller.tenant)
-        return Arrived(event, kept, (caller.tenant, event.source, event.event_id))
+            event = without_sealed_key(folding(event, settings.cross_keys, caller.tenant))
+        return Arrived(event, kept, identity, sealed)
 
     def admit(self, arrived: Arrived, caller: Caller, arrival: Arrival, settings: TenantSettings) -> Admitted:
         """Let a new event in and give it its incident's id; :meth:`settle` or :meth:`withdraw` must follow.
@@ -109,6 +126,7 @@ class Admission:
             opens=opens,
             body=arrived.body,
             kept=kept,
+            sealed=arrived.sealed,
         )
         return Admitted(event, arrived.identity, record)
 

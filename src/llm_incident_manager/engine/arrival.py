@@ -6,16 +6,18 @@ import msgspec
 
 from llm_incident_manager.clock import Clock
 from llm_incident_manager.domain.events.event import Event
+from llm_incident_manager.domain.events.sealed_path import Sealed
 from llm_incident_manager.engine.memory import Identity
 from llm_incident_manager.engine.records import Record
 
 
 class Arrived(msgspec.Struct, frozen=True):
-    """An event that its source may send, and its text as it may be kept."""
+    """An event that its source may send, and its text as it may be kept; ``sealed``: what of it is encrypted."""
 
     event: Event
     body: bytes
     identity: Identity
+    sealed: Sealed | None = None
 
 
 class Admitted(msgspec.Struct, frozen=True):

@@ -12,9 +12,18 @@ from llm_incident_manager.domain.events.document import peek
 from llm_incident_manager.domain.incidents.changes import RequestFacts
 from llm_incident_manager.domain.incidents.incident import SYSTEM
 from llm_incident_manager.engine.audit_note import note
-from llm_incident_manager.engine.dead_letters import ANALYSIS, TRIAGE, DeadLetters, analyse, remove, save_if_there
+from llm_incident_manager.engine.dead_letters import (
+    ANALYSIS,
+    TRIAGE,
+    DeadLetters,
+    analyse,
+    reason_of,
+    remove,
+    save_if_there,
+)
 from llm_incident_manager.engine.ports import Store, Transaction
 from llm_incident_manager.engine.rows import DeadLetter
+from llm_incident_manager.engine.sealing import without_mark
 from llm_incident_manager.engine.telemetry import Telemetry
 from llm_incident_manager.errors import IncidentManagerError, NotFound, RateLimited, Unavailable
 
@@ -152,7 +161,7 @@ class DeadLetterRetry:
         except (RateLimited, Unavailable):
             tried, wait = letter.attempts, FIRST_RETRY
         except IncidentManagerError as refused:
-            faulty = msgspec.structs.replace(letter, reason=refused.message, retriable=False, attempts=tried)
+            faulty = msgspec.structs.replace(letter, reason=reason_of(letter, refused), retriable=False, attempts=tried)
             await self._tell(letter.tenant, [faulty])
             return
         later = msgspec.structs.replace(letter, attempts=tried, next_attempt_at=now + wait)
@@ -160,7 +169,7 @@ class DeadLetterRetry:
         self._bodies[letter.tenant, sha256(letter.body).digest()] = _Same(letter.id, tried)
 
     async def _is_counted(self, letter: DeadLetter) -> bool:
-        name = peek(letter.body)
+        name = peek(without_mark(letter.body))
         if name.source is None or name.event_id is None:
             return False
         key = (name.source, name.event_id)

@@ -7,6 +7,7 @@ import msgspec
 
 from llm_incident_manager.clock import Clock
 from llm_incident_manager.domain.events.document import peek
+from llm_incident_manager.domain.events.sealed import MARKER
 from llm_incident_manager.domain.incidents.changes import RequestFacts
 from llm_incident_manager.domain.incidents.incident import SYSTEM, Actor
 from llm_incident_manager.domain.vocabulary import Scope
@@ -15,9 +16,11 @@ from llm_incident_manager.engine.audit_note import note
 from llm_incident_manager.engine.caller import Caller
 from llm_incident_manager.engine.memory import SeenEvents
 from llm_incident_manager.engine.ports import Store, Transaction
+from llm_incident_manager.engine.refused_events import NOT_TOLD
 from llm_incident_manager.engine.rows import DeadLetter
+from llm_incident_manager.engine.sealing import Sealing, is_sealed, may_read, without_mark
 from llm_incident_manager.engine.views.instants import iso, iso_or_none
-from llm_incident_manager.errors import Invalid
+from llm_incident_manager.errors import IncidentManagerError, Invalid
 
 MAX_RETRIES = 3
 """Specification §8.2.2."""
@@ -71,7 +74,9 @@ class DeadLetters:
         clock: Clock,
         seen: SeenEvents | None = None,
         again: Again | None = None,
+        sealing: Sealing | None = None,
     ) -> None:
+        self._sealing = sealing or Sealing()
         self._store = store
         self._intake = intake
         self._clock = clock
@@ -86,12 +91,12 @@ class DeadLetters:
         letters, next_cursor, total = await self._store.read(
             caller.tenant, lambda tx: tx.dead_letters.page(limit=limit, cursor=cursor)
         )
-        return [letter_document(letter) for letter in letters], next_cursor, total
+        return [self._shown(letter, caller) for letter in letters], next_cursor, total
 
     async def get(self, caller: Caller, letter_id: str) -> dict[str, Any]:
         """Return one."""
         caller.require(Scope.READ)
-        return letter_document(await self._store.read(caller.tenant, lambda tx: tx.dead_letters.get(letter_id)))
+        return self._shown(await self._store.read(caller.tenant, lambda tx: tx.dead_letters.get(letter_id)), caller)
 
     async def replay(self, caller: Caller, letter_id: str) -> dict[str, Any]:
         """Take the event in again and return ``{status, event_id, incident_id, message}``; then the letter is gone.
@@ -105,8 +110,8 @@ class DeadLetters:
             receipt = await self.take_in(letter)
         except Invalid as invalid:
             tried = msgspec.structs.replace(
-                letter, reason=invalid.message, retriable=False, attempts=letter.attempts + 1, next_attempt_at=None,
-                faults=_faults(invalid, letter),
+                letter, reason=reason_of(letter, invalid), retriable=False, attempts=letter.attempts + 1,
+                next_attempt_at=None, faults=_faults(invalid, letter),
             )  # fmt: skip
             await self._store.transact(caller.tenant, lambda tx: save_if_there(tx, tried))
             raise
@@ -130,15 +135,28 @@ class DeadLetters:
 
         await self._store.transact(caller.tenant, work)
 
+    def _shown(self, letter: DeadLetter, caller: Caller) -> dict[str, Any]:
+        if not is_sealed(letter.body):
+            return letter_document(letter)
+        body = MARKER.encode()
+        if may_read(caller):
+            try:
+                body = self._sealing.plain_letter(letter.body, letter.tenant, letter.id)
+            except Invalid as unreadable:
+                body = f"{MARKER[:-1]}: {unreadable.message}]".encode()
+        return letter_document(msgspec.structs.replace(letter, body=body))
+
     async def take_in(self, letter: DeadLetter) -> Receipt:
         """Send a letter through the intake, in the name of its tenant, a vendor's through its source before.
 
-        Raises what the intake raises.
+        Raises what the intake raises, and Invalid (``encrypted``) where its body cannot be read.
         """
-        name = peek(letter.body)
+        name = peek(without_mark(letter.body))
         if letter.source == TRIAGE and self._seen is not None and name.source and name.event_id:
             # The intake remembers it as accepted, but it was never counted.
             self._seen.forget((letter.tenant, name.source, name.event_id))
+        plain = self._sealing.plain_letter(letter.body, letter.tenant, letter.id)
+        letter = msgspec.structs.replace(letter, body=plain)
         caller = Caller(tenant=letter.tenant, actor=SYSTEM, scopes=frozenset({Scope.INGEST}), key_id="dead-letters")
         if letter.source != TRIAGE and self._again is not None:
             translated = await self._again(letter, caller)
@@ -169,7 +187,7 @@ def letter_document(letter: DeadLetter) -> dict[str, Any]:
 def remove(tx: Transaction, letter: DeadLetter, event_type: str, by: Actor, request: RequestFacts) -> None:
     """Remove a letter and write who did it, in one transaction; raises NotFound if somebody was faster."""
     tx.dead_letters.remove(letter.id)
-    name = peek(letter.body)
+    name = peek(without_mark(letter.body))
     facts = (("source", name.source or letter.source), ("event_id", name.event_id), ("reason", letter.reason))
     moves = [{"field": field, "old_value": value, "new_value": None} for field, value in facts]
     note(
@@ -183,6 +201,13 @@ def save_if_there(tx: Transaction, letter: DeadLetter) -> None:
     tx.dead_letters.save(letter)
 
 
+def reason_of(letter: DeadLetter, refused: IncidentManagerError) -> str:
+    """Return why a letter was refused again, as it may be kept: of an encrypted body nothing is told."""
+    return refused.message if not is_sealed(letter.body) or refused.code == "encrypted" else NOT_TOLD
+
+
 def _faults(invalid: Invalid, letter: DeadLetter) -> tuple[tuple[str, str], ...]:
+    if is_sealed(letter.body):
+        return letter.faults
     told = tuple(fault for fault in letter.faults if fault[0] == ANALYSIS)
     return (*((fault.field, fault.message) for fault in invalid.faults), *told)

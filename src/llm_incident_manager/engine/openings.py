@@ -20,9 +20,13 @@ def integration(source: str) -> Actor:
     return Actor(type=ActorType.INTEGRATION, id=source, name=source)
 
 
-def classified(events: Sequence[Event], context: Context) -> Classification:
-    """Return the severity of the worst of ``events`` by the tenant's rules and thresholds, and why."""
-    return worst_of(events, context.settings.rules, context.settings.thresholds)
+def classified(events: Sequence[Event], context: Context, judged: Sequence[Event] | None = None) -> Classification:
+    """Return the severity of the worst of ``events`` by the tenant's rules and thresholds, and why.
+
+    ``judged`` are the same events as they were sent, where members are encrypted: rules look at these, and the reason
+    tells of the others only.
+    """
+    return worst_of(events, context.settings.rules, context.settings.thresholds, judged)
 
 
 def opening(
@@ -62,8 +66,13 @@ def opening(
     )
 
 
-def joining(incident: Incident | None, events: Sequence[Event], context: Context) -> list[Change]:
-    """Return the count of ``events``, folded, and the raise if one of them is worse than the incident is."""
+def joining(
+    incident: Incident | None, events: Sequence[Event], context: Context, judged: Sequence[Event] | None = None
+) -> list[Change]:
+    """Return the count of ``events``, folded, and the raise if one of them is worse than the incident is.
+
+    ``judged``: as for :func:`classified`.
+    """
     if not events:
         return []
     digest = sha256()
@@ -77,7 +86,7 @@ def joining(incident: Incident | None, events: Sequence[Event], context: Context
     ]
     if incident is None or not incident.is_open:
         return changes
-    worst = classified(events, context)
+    worst = classified(events, context, judged)
     if worst.severity.worse_than(incident.severity):
         changes.append(
             SeverityChanged(

@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Any, Literal, Protocol, TypeVar
 
 from llm_incident_manager.domain.escalation.timer import Timer
-from llm_incident_manager.domain.events.event import Event
 from llm_incident_manager.domain.incidents.changes import ChangeSet
 from llm_incident_manager.domain.incidents.incident import Actor, Incident
 from llm_incident_manager.domain.notifications.notification import Notification
 from llm_incident_manager.engine.alert_rows import Alert, AlertStore
 from llm_incident_manager.engine.dead_letter_store import DeadLetterStore
+from llm_incident_manager.engine.event_store import EventStore
+from llm_incident_manager.engine.event_store import Key as Key
 from llm_incident_manager.engine.fingerprint_notes import FingerprintNoteStore, Overtaking
 from llm_incident_manager.engine.heartbeat_store import HeartbeatStore
 from llm_incident_manager.engine.loads import CountsOpen
@@ -29,13 +30,10 @@ from llm_incident_manager.engine.rows import (
     SignInLink,
     StoredAudit,
     StoredChange,
-    StoredEvent,
     Tenant,
 )
 
 T = TypeVar("T")
-Key = tuple[str, str]
-"""(source, event id)"""
 
 
 class IncidentStore(CountsOpen, Protocol):
@@ -100,30 +98,6 @@ class IncidentStore(CountsOpen, Protocol):
 
     def times(self, start: datetime | None, end: datetime | None) -> list[dict[str, Any]]:
         """Return the figures of every incident created in [start, end), in seconds; None where unknown."""
-        ...
-
-
-class EventStore(Protocol):
-    """Event identities (for ever) and payloads (for a while)."""
-
-    def known(self, keys: Iterable[Key]) -> dict[Key, str | None]:
-        """Return the incident id of each identity that was counted already."""
-        ...
-
-    def add(self, keyed: Sequence[tuple[Event, str | None]]) -> set[Key]:
-        """Remember the identities; returns those that were really new (the others raced or were known)."""
-        ...
-
-    def keep(self, events: Sequence[StoredEvent]) -> None:
-        """Store payloads."""
-        ...
-
-    def of_incident(self, incident_id: str, *, limit: int, cursor: str | None) -> tuple[list[StoredEvent], str | None]:
-        """Return the newest first, and the next cursor."""
-        ...
-
-    def kept_count(self, incident_ids: Iterable[str]) -> dict[str, int]:
-        """Return how many payloads are stored for each."""
         ...
 
 

@@ -12,6 +12,7 @@ from llm_incident_manager.engine.loads import Loads
 from llm_incident_manager.engine.ports import Store, Transaction
 from llm_incident_manager.engine.route_preview import routing_of
 from llm_incident_manager.engine.rows import IncidentFilter
+from llm_incident_manager.engine.sealing import Sealing, may_read
 from llm_incident_manager.engine.story import place_in, timeline_page
 from llm_incident_manager.engine.views.event import event_document
 from llm_incident_manager.engine.views.explanation import explanation_document
@@ -30,7 +31,10 @@ class Query:
     store is away or a reserved id is not triaged within 2 s.
     """
 
-    def __init__(self, store: Store, contexts: Contexts, untriaged: Untriaged, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, contexts: Contexts, untriaged: Untriaged, clock: Clock, sealing: Sealing | None = None
+    ) -> None:
+        self._sealing = sealing or Sealing()
         self._store = store
         self._contexts = contexts
         self._untriaged = untriaged
@@ -66,12 +70,16 @@ class Query:
         )
 
     async def events(self, caller: Caller, incident_id: str, *, limit: int, cursor: str | None) -> Document:
-        """Return ``{events, next_cursor, total}``: the events whose payload is kept, newest first."""
+        """Return ``{events, next_cursor, total}``: the events whose payload is kept, newest first.
+
+        Members that are encrypted are shown to the scope ``admin``, or why they cannot be read; others see a marker.
+        """
+        opened = self._sealing.shown if may_read(caller) else None
 
         def work(tx: Transaction, incident: Incident) -> Document:
             stored, more = tx.events.of_incident(incident.id, limit=limit, cursor=cursor)
             total = tx.events.kept_count([incident.id]).get(incident.id, 0)
-            return {"events": [event_document(each) for each in stored], "next_cursor": more, "total": total}
+            return {"events": [event_document(each, opened) for each in stored], "next_cursor": more, "total": total}
 
         return await self._of(caller, incident_id, work)
 

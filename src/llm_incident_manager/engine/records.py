@@ -2,6 +2,8 @@
 
 import msgspec
 
+from llm_incident_manager.domain.events.sealed_path import Sealed
+
 FORMAT = 1
 """The layout of :class:`Record` that this version writes; fields are only ever appended, with a default."""
 
@@ -13,7 +15,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     ``opens`` says that its fingerprint was not open at acceptance, or that it is a recovery: these are triaged in order
     among themselves, before the repeats.
     ``kept`` is false over the rate limit: the event is counted and its payload is not stored. ``context`` holds small
-    extra facts. The fields stand in the file in this order, as an array.
+    extra facts, ``sealed`` what of the event is encrypted. The fields stand in the file in this order, as an array.
     """
 
     format: int = FORMAT
@@ -25,6 +27,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     body: bytes
     kept: bool = True
     context: dict[str, str] = {}
+    sealed: Sealed | None = None
 
 
 class Position(msgspec.Struct, frozen=True, order=True):

@@ -9,10 +9,12 @@ import structlog
 from llm_incident_manager.domain.events.stable import stable_event_id
 from llm_incident_manager.engine.ports import Store
 from llm_incident_manager.engine.rows import DeadLetter, LetterRequest
+from llm_incident_manager.engine.sealing import Sealing, is_sealed
 from llm_incident_manager.errors import Invalid, Unavailable
 from llm_incident_manager.ids import IdSource
 
 log = structlog.get_logger("accept")
+NOT_TOLD = "the event is wrong; how was told to its sender, and its source's members are encrypted"
 MAX_UNKEPT = 1000
 """How many of a tenant wait for the database."""
 
@@ -20,7 +22,8 @@ MAX_UNKEPT = 1000
 class RefusedEvents:
     """The intake's way to the dead letters."""
 
-    def __init__(self, store: Store, ids: IdSource) -> None:
+    def __init__(self, store: Store, ids: IdSource, sealing: Sealing) -> None:
+        self._sealing = sealing
         self._store = store
         self._ids = ids
         self._unkept: dict[str, list[DeadLetter]] = {}
@@ -47,6 +50,20 @@ class RefusedEvents:
             request=request,
         )
 
+    def sealed(self, letter: DeadLetter) -> DeadLetter:
+        """Return the letter of a source whose members are encrypted: nothing of the body can be read, or guessed.
+
+        The same body is the same letter. Raises Unavailable where there is no key.
+        """
+        letter_id = f"dl_{self._sealing.digest(_made_id(letter))}"
+        return msgspec.structs.replace(
+            letter,
+            id=letter_id,
+            reason=NOT_TOLD,
+            faults=tuple((field, "is wrong") for field, _ in letter.faults),
+            body=self._sealing.letter(letter.body, letter.tenant, letter_id),
+        )
+
     async def keep(self, tenant: str, bad: Sequence[DeadLetter], *, durably: bool = False) -> None:
         """Keep them now, or with the next ones where the database is away.
 
@@ -54,7 +71,10 @@ class RefusedEvents:
         is kept again: whoever could not be told that it is kept brings it again.
         """
         if durably:
-            known_again = [msgspec.structs.replace(letter, id=_made_id(letter)) for letter in bad]
+            known_again = [
+                letter if is_sealed(letter.body) else msgspec.structs.replace(letter, id=_made_id(letter))
+                for letter in bad
+            ]
             await self._store.transact(tenant, lambda tx: tx.dead_letters.add(known_again))
             return
         letters = [*self._unkept.pop(tenant, ()), *bad][-MAX_UNKEPT:]

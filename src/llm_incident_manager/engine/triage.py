@@ -16,6 +16,7 @@ from llm_incident_manager.engine.pace import RepeatPace
 from llm_incident_manager.engine.ports import Store, Transaction
 from llm_incident_manager.engine.records import Damage, Entry, Position
 from llm_incident_manager.engine.rows import DeadLetter
+from llm_incident_manager.engine.sealing import Sealing, event_letter, with_sealed, without_sealed_key
 from llm_incident_manager.engine.telemetry import Telemetry
 from llm_incident_manager.engine.triage_batch import Item, Triaged, triage_batch
 from llm_incident_manager.engine.waiting import Untriaged
@@ -69,7 +70,9 @@ class Triage:
         enrich: Callable[[Event], Event] = lambda event: event,
         decoded: dict[Position, Event] | None = None,
         busy_seconds: Callable[[], float] = lambda: 0.0,
+        sealing: Sealing | None = None,
     ) -> None:
+        self._sealing = sealing or Sealing()
         self._journal = journal
         self._store = store
         self._contexts = contexts
@@ -198,21 +201,37 @@ class Triage:
             if entry.record.opens and entry.record.incident_id is not None:
                 self._untriaged.done(entry.record.incident_id)
 
+    def _read(self, entry: Entry) -> Event:
+        received = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=entry.record.received_at)
+        sources = self._contexts(entry.record.tenant).settings.sources
+        try:
+            return accept_document(entry.record.body, tenant=entry.record.tenant, received_at=received, sources=sources)
+        except Invalid as invalid:
+            # It was valid when it was answered: settings may have changed since. Read it without them.
+            return _read_again(entry, received, invalid)
+
     def _item(self, entry: Entry) -> Item | None:
         event = self._decoded.get(entry.position)
         if event is None:
-            received = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=entry.record.received_at)
-            sources = self._contexts(entry.record.tenant).settings.sources
-            try:
-                event = accept_document(
-                    entry.record.body, tenant=entry.record.tenant, received_at=received, sources=sources
-                )
-            except Invalid as invalid:
-                # It was valid when it was answered: settings may have changed since. Read it without them.
-                event = _read_again(entry, received, invalid)
+            event = self._read(entry)
+            if entry.record.sealed is not None:
+                event = with_sealed(event, entry.record.sealed)
             keys = self._contexts(entry.record.tenant).settings.cross_keys
-            event = folding(event, keys, entry.record.tenant) if keys else event
-        return Item(event=self._enrich(event), record=entry.record)
+            if keys:
+                event = without_sealed_key(folding(event, keys, entry.record.tenant))
+        event = self._enrich(event)
+        # Rules look at what was sent; all that is kept is made of the event whose members are encrypted.
+        judged = self._sealing.opened(event, entry.record.tenant) if event.sealed else None
+        return Item(event=event, record=entry.record, judged=judged)
+
+    def _letter_body(self, entry: Entry) -> bytes:
+        """Return what is kept of an event that cannot be triaged, with what of it is encrypted."""
+        if entry.record.sealed is None:
+            return entry.record.body
+        try:
+            return event_letter(with_sealed(self._read(entry), entry.record.sealed))
+        except Invalid:
+            return entry.record.body
 
     def _reserve(self, at: datetime) -> str:
         return self._numbers.reserve(at.date())
@@ -243,7 +262,7 @@ class Triage:
                 source="triage",
                 reason=reason,
                 retriable=True,
-                body=entry.record.body,
+                body=self._letter_body(entry),
             )
             await self._keep(letter)
             self._journal.done([entry.position])

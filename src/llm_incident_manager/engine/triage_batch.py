@@ -29,11 +29,15 @@ Reserve = Callable[[datetime], str]
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """One accepted event and its journal record; ``fingerprint`` is that of the incident it belongs to."""
+    """One accepted event and its journal record; ``fingerprint`` is that of the incident it belongs to.
+
+    ``judged`` is what rules look at, where members are encrypted.
+    """
 
     event: Event
     record: Record
     place: str | None = None
+    judged: Event | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -207,7 +211,7 @@ def _open(
     event = items[0].event
     reserved = _unused_id(tx, items) or reserve(event.received_at)
     # What arrived together is judged together: the worst decides, so that nobody is paged twice for one storm.
-    worst = classified([item.event for item in items], context)
+    worst = classified([item.event for item in items], context, _judged(items))
     links = links_of(event, last=last, parent=_parent(tx, event))
     source = context.settings.sources.get(event.source)
     quiet = source.quiet_seconds if source is not None else None
@@ -253,7 +257,7 @@ def _join(tx: Transaction, incident: Incident, stretch: _Group, context: Context
         before = [item for item in stretch.items if item.key not in new]
     _point(tx, counted, incident.id)
     joined = [item.event for item in counted]
-    changes = joining(incident, joined, context)
+    changes = joining(incident, joined, context, _judged(counted))
     if changes and incident.fold is not None:
         notes = tx.fingerprint_notes.of(event.fingerprint for event in joined) | result.notes
         news = reports_of(incident.fold, joined, notes, context)
@@ -324,7 +328,8 @@ def _without_latecomers(
     new = tx.events.add([(item.event, last) for item in late])
     counted = [item for item in late if item.key in new and not item.event.recovers]
     tx.events.keep(_payloads(counted, last, counted=incident.event_count))
-    commit(tx, incident, joining(incident, [item.event for item in counted], context), by=SYSTEM, context=context)
+    changes = joining(incident, [item.event for item in counted], context, _judged(counted))
+    commit(tx, incident, changes, by=SYSTEM, context=context)
     return [item for item in items if item not in late]
 
 
@@ -370,6 +375,10 @@ def _point(tx: Transaction, items: Iterable[Item], incident_id: str | None) -> N
     for each in unused:
         if each not in known:
             tx.incidents.alias(each, incident_id)
+
+
+def _judged(items: Sequence[Item]) -> list[Event]:
+    return [item.judged or item.event for item in items]
 
 
 def _payloads(items: Sequence[Item], incident_id: str, *, counted: int) -> list[StoredEvent]:

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, and_, bindparam, func, or_, select
+from sqlalchemy import BindParameter, Connection, Row, and_, bindparam, func, or_, select, tuple_, update
 
 from llm_incident_manager.domain.events.event import Event
-from llm_incident_manager.engine.ports import Key
+from llm_incident_manager.engine.event_store import Key, Place
 from llm_incident_manager.engine.rows import StoredEvent
 from llm_incident_manager.errors import Invalid
 from llm_incident_manager.storage.bulk import insert_packed, packed
@@ -45,6 +45,16 @@ _COUNT = (
     select(EVENTS.c.incident_id, func.count())
     .where(EVENTS.c.tenant == _TENANT, EVENTS.c.incident_id.in_(_IDS))
     .group_by(EVENTS.c.incident_id)
+)
+# All payloads of a tenant in the order of their key, from a place on.
+_KEY_OF = (EVENTS.c.incident_id, EVENTS.c.received_at, EVENTS.c.source, EVENTS.c.event_id)
+_ALL = select(EVENTS).where(EVENTS.c.tenant == _TENANT).order_by(*_KEY_OF).limit(bindparam("most"))
+_ALL_AFTER = _ALL.where(tuple_(*_KEY_OF) > tuple_(*(bindparam(f"after_{each.name}") for each in _KEY_OF)))
+# A payload again, encrypted with another key.
+_REWRITE = (
+    update(EVENTS)
+    .where(EVENTS.c.tenant == _TENANT, *(each == bindparam(f"of_{each.name}") for each in _KEY_OF))
+    .values(payload=bindparam("new_payload"))
 )
 _ORDER = "events"
 
@@ -101,21 +111,35 @@ class SqlEvents:
                 raise Invalid("the cursor is not one of ours; start without a cursor", code="invalid_cursor")
             wanted |= dict(zip(("at", "source", "event_id"), place, strict=True))
         rows = self._connection.execute(query, wanted).all()
-        found = [
-            StoredEvent(
-                tenant=self._tenant,
-                source=row.source,
-                event_id=row.event_id,
-                incident_id=row.incident_id or None,
-                received_at=instant(row.received_at),
-                payload=row.payload,
-            )
-            for row in rows[:limit]
-        ]
+        found = [self._stored(row) for row in rows[:limit]]
         if len(rows) <= limit:
             return found, None
         last = rows[limit - 1]
         return found, cursor_after(_ORDER, (last.received_at, last.source, last.event_id))
+
+    def all(self, *, after: Place | None, limit: int) -> tuple[list[StoredEvent], Place | None]:
+        wanted: dict[str, Any] = {"of_tenant": self._tenant, "most": limit}
+        if after is not None:
+            wanted |= {f"after_{column.name}": value for column, value in zip(_KEY_OF, after, strict=True)}
+        rows = self._connection.execute(_ALL if after is None else _ALL_AFTER, wanted).all()
+        last = rows[-1] if len(rows) == limit else None
+        place = (last.incident_id, last.received_at, last.source, last.event_id) if last is not None else None
+        return [self._stored(row) for row in rows], place
+
+    def rewrite(self, events: Sequence[StoredEvent]) -> None:
+        if events:
+            rows = [
+                {
+                    "of_tenant": self._tenant,
+                    "of_incident_id": event.incident_id or "",
+                    "of_received_at": micros(event.received_at),
+                    "of_source": event.source,
+                    "of_event_id": event.event_id,
+                    "new_payload": event.payload,
+                }
+                for event in events
+            ]
+            self._connection.execute(_REWRITE, rows)
 
     def kept_count(self, incident_ids: Iterable[str]) -> dict[str, int]:
         wanted = list(dict.fromkeys(incident_ids))
@@ -124,3 +148,13 @@ class SqlEvents:
             for incident_id, number in self._connection.execute(_COUNT, {"of_tenant": self._tenant, "ids": piece}):
                 counted[incident_id] = number
         return counted
+
+    def _stored(self, row: Row[Any]) -> StoredEvent:
+        return StoredEvent(
+            tenant=self._tenant,
+            source=row.source,
+            event_id=row.event_id,
+            incident_id=row.incident_id or None,
+            received_at=instant(row.received_at),
+            payload=row.payload,
+        )

@@ -103,10 +103,15 @@ async def _post_alerts(port: RestPort, request: Request, caller: Caller) -> Resp
     """Take alerts in: the valid ones are stored even where others are wrong, which is then a 400."""
     source = caller.source or SOURCE
     port.intake.require_open(caller, source)
+    settings = port.settings(caller.tenant).sources.get(source)
+    if settings is not None and settings.encrypt:
+        raise Forbidden(
+            f"source {source} encrypts members of its events, and alerts here are kept as they are sent; "
+            "send them by Alertmanager's webhook"
+        )
     body = await _body(port, request)
     alerts, wrong = read_alerts(body, source, port.clock.now())
     judged = await port.alerts.judge(caller.tenant, alerts)
-    settings = port.settings(caller.tenant).sources.get(source)
     items = [item_of(event_of_alert(alert, settings)) for alert in judged]
     receipts = (await port.intake.accept_items(items, caller)).results if items else ()
     taken_in = [alert for alert, receipt in zip(judged, receipts, strict=True) if receipt.refusal is None]

@@ -32,6 +32,7 @@ from llm_incident_manager.api.rest.routes import (
     condition,
     configuration,
     correlation,
+    encryption,
     incidents,
     operations,
     schedules,
@@ -105,6 +106,7 @@ def rest_app(port: RestPort, *, data_folder: str = ".", sources: Mapping[str, So
         correlation,
         operations,
         condition,
+        encryption,
         source_routes,
     ):
         app.include_router(routes.router)

@@ -20,6 +20,7 @@ from llm_incident_manager.engine.page_answers import Answers
 from llm_incident_manager.engine.ports import Store
 from llm_incident_manager.engine.query import Query
 from llm_incident_manager.engine.report import Report
+from llm_incident_manager.engine.reseal import Reseal
 from llm_incident_manager.engine.respond import Respond
 from llm_incident_manager.engine.rows import LetterRequest
 from llm_incident_manager.engine.settings import TenantSettings
@@ -221,6 +222,7 @@ class RestPort(msgspec.Struct, frozen=True, kw_only=True):
     imports: ImportPort
     pages: PagesPort
     links: LinksPort
+    reseal: Reseal
     config_file: ConfigFilePort
     answers: Answers
     settings: Callable[[str], TenantSettings]

@@ -10,6 +10,7 @@ from llm_incident_manager.app.cli.config import config
 from llm_incident_manager.app.cli.correlation import correlation
 from llm_incident_manager.app.cli.dead_letters import dead_letters
 from llm_incident_manager.app.cli.demo import demo
+from llm_incident_manager.app.cli.encryption import encryption
 from llm_incident_manager.app.cli.failures import failures_told
 from llm_incident_manager.app.cli.imports import imports
 from llm_incident_manager.app.cli.incidents import incidents
@@ -42,7 +43,7 @@ def main(context: click.Context, /, **flags: str | None) -> None:
 
 def _commands() -> tuple[click.Command, ...]:
     people: tuple[Any, ...] = (incidents, users, oncall, schedules, routes)
-    server: tuple[Any, ...] = (sources, correlation, dead_letters, audit, keys, config, imports)
+    server: tuple[Any, ...] = (sources, correlation, dead_letters, audit, keys, encryption, config, imports)
     return (serve, demo, migrate, bench, completion, *people, *server)
 
 

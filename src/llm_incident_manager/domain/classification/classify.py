@@ -17,13 +17,21 @@ Strategy = Callable[[Event], Classification | None]
 """Gives a classification, or ``None`` if it has nothing to say; when it raises, the next one is asked."""
 
 
-def classify(event: Event, rules: Sequence[Rule] = (), thresholds: Sequence[Threshold] = ()) -> Classification:
+def classify(
+    event: Event,
+    rules: Sequence[Rule] = (),
+    thresholds: Sequence[Threshold] = (),
+    *,
+    told: Event | None = None,
+) -> Classification:
     """Return the severity and the reason.
 
     The first rule that matches decides, even if it is milder than what the source said; else the worst threshold
     crossed; else the source's word. A strategy that fails is named in ``degraded`` and the next one decides (CLS-05).
+    ``told`` is the same event without what may not be written down: the reason tells of its values.
     """
-    decided = decide_by(event, (("rules", by_rules(rules)), ("thresholds", by_thresholds(thresholds))))
+    strategies = (("rules", by_rules(rules, told)), ("thresholds", by_thresholds(thresholds)))
+    decided = decide_by(event, strategies, told)
     try:
         worse = next_threshold(thresholds, event, decided.severity)
     except Exception:  # an explanation must never cost the decision
@@ -32,12 +40,20 @@ def classify(event: Event, rules: Sequence[Rule] = (), thresholds: Sequence[Thre
 
 
 def worst_of(
-    events: Sequence[Event], rules: Sequence[Rule] = (), thresholds: Sequence[Threshold] = ()
+    events: Sequence[Event],
+    rules: Sequence[Rule] = (),
+    thresholds: Sequence[Threshold] = (),
+    judged: Sequence[Event] | None = None,
 ) -> Classification:
-    """Return the classification of the worst of ``events``, of equal ones the first; explained is only that one."""
+    """Return the classification of the worst of ``events``, of equal ones the first; explained is only that one.
+
+    ``judged`` are the events that rules look at where they may not be written down; ``events`` then are what is told.
+    """
     ordered = _ordered(rules)
-    worst = min(events, key=lambda event: _RANK[_severity(event, ordered, thresholds)])
-    return classify(worst, rules, thresholds)
+    looked_at = events if judged is None else judged
+    worst = min(range(len(events)), key=lambda at: _RANK[_severity(looked_at[at], ordered, thresholds)])
+    told = None if looked_at[worst] is events[worst] else events[worst]
+    return classify(looked_at[worst], rules, thresholds, told=told)
 
 
 def _severity(event: Event, rules: Sequence[Rule], thresholds: Sequence[Threshold]) -> Severity:
@@ -63,19 +79,20 @@ def _ordered(rules: Sequence[Rule]) -> list[Rule]:
     return sorted((rule for rule in rules if rule.enabled), key=lambda rule: -rule.priority)
 
 
-def decide_by(event: Event, strategies: Sequence[tuple[str, Strategy]]) -> Classification:
+def decide_by(event: Event, strategies: Sequence[tuple[str, Strategy]], told: Event | None = None) -> Classification:
     """Return the first classification that a named strategy gives, else the source's own; never raises."""
     degraded: list[str] = []
     for name, strategy in strategies:
         try:
             decided = strategy(event)
         except Exception as error:  # whatever breaks in a strategy, the event must get a severity (CLS-05)
-            degraded.append(f"{name} failed: {type(error).__name__}: {shown(str(error), 200)}")
+            why = "" if told is not None else f": {shown(str(error), 200)}"
+            degraded.append(f"{name} failed: {type(error).__name__}{why}")
             continue
         if decided is not None:
             return _with(decided, degraded=tuple(degraded))
     sentence = f"no rule and no threshold matched: the source says {event.severity}, which is {event.source_severity}"
-    reason = event.payload.get("severity_reason")
+    reason = (told or event).payload.get("severity_reason")
     if isinstance(reason, str) and reason:
         sentence += f": {reason[:_LONGEST_REASON]}"
     return Classification(
@@ -83,15 +100,16 @@ def decide_by(event: Event, strategies: Sequence[tuple[str, Strategy]]) -> Class
     )
 
 
-def by_rules(rules: Sequence[Rule]) -> Strategy:
-    """Return the strategy that asks these rules, higher priority first."""
+def by_rules(rules: Sequence[Rule], told: Event | None = None) -> Strategy:
+    """Return the strategy that asks these rules, higher priority first; ``told``: as for :func:`classify`."""
     ordered = _ordered(rules)
 
     def decide(event: Event) -> Classification | None:
         for rule in ordered:
             if rule.condition.test(event):
                 clauses = tuple(
-                    Clause(text=found_text(leaf, event), held=leaf.test(event)) for leaf in rule.condition.leaves
+                    Clause(text=found_text(leaf, told or event), held=leaf.test(event))
+                    for leaf in rule.condition.leaves
                 )
                 sentence = f"rule '{rule.name}' matched: {rule.condition.text}"
                 return Classification(

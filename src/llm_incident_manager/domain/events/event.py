@@ -10,6 +10,7 @@ from llm_incident_manager.domain.events.fold import Fold
 from llm_incident_manager.domain.events.log_rules import LogRule
 from llm_incident_manager.domain.events.pulling import Provider, PullSettings
 from llm_incident_manager.domain.events.queue import QueueSettings
+from llm_incident_manager.domain.events.sealed_path import SealedPath
 from llm_incident_manager.domain.vocabulary import Category, Environment, Severity
 
 
@@ -28,7 +29,8 @@ class Event(msgspec.Struct, frozen=True):
     ``severity`` is the source's own word, ``source_severity`` what it maps to; the classified severity stands on the
     incident. ``late`` marks an event older than the late limit when it was received: it leaves MTTD alone.
     ``dedup_key``, where a source gives one, decides the fingerprint together with tenant and source. ``fold`` is what
-    the tenant's cross-source keys make of it.
+    the tenant's cross-source keys make of it. ``sealed`` holds the ciphertexts of members that
+    were encrypted, by place; markers stand in their places (``domain.events.sealed``).
     """
 
     event_id: str
@@ -56,6 +58,7 @@ class Event(msgspec.Struct, frozen=True):
     schema_version: str = "1.0"
     late: bool = False
     fold: Fold | None = None
+    sealed: dict[str, str] | None = None
 
     @property
     def mark(self) -> str:
@@ -82,6 +85,7 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     ``plugin`` names the translation that reads what this source sends, where it is not called like the source.
     ``signing_secret`` is the sender's HMAC key, ``signature_header`` (lower case) where its signature stands if not in
     the vendor's usual header. ``allow_ips`` are networks; nobody else may send for the source. None: anybody may.
+    ``encrypt`` names members that are encrypted before anything is kept.
     ``redact`` names what is taken out before anything is kept (``domain.events.redact.KINDS``).
     ``quiet_seconds`` without an event end its incidents, where it never says itself that they are over. ``log_rules``
     say which of its log records become events. ``mapping`` says how its JSON becomes events, where no plugin knows.
@@ -107,6 +111,7 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     queue: QueueSettings | None = None
     pull: PullSettings | None = None
     provider: Provider | None = None
+    encrypt: tuple[SealedPath, ...] = ()
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def __repr__(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from llm_incident_manager.domain.events.event import SourceSettings
 from llm_incident_manager.domain.events.origin import network
 from llm_incident_manager.domain.events.redact import KINDS
+from llm_incident_manager.domain.events.sealed_path import SealedPath, read_sealed_path
 from llm_incident_manager.domain.vocabulary import Severity
 from llm_incident_manager.engine.documents.contacts import address_fault
 from llm_incident_manager.engine.documents.findings import Findings, quoted
@@ -80,6 +81,7 @@ def parse_source(document: dict[str, Any], known: Known, findings: Findings) -> 
         queue=queue,
         pull=parse_pull(part, endpoint, header, key, is_pulled=pulls),
         provider=parse_provider(part),
+        encrypt=_encrypt(part),
         extra=extra,
     )
     if settings.key_header and not _HEADER.fullmatch(settings.key_header):
@@ -149,6 +151,16 @@ def _redact(part: Part) -> tuple[str, ...]:
             found.append(word)
         else:
             part.findings.fault(path, f"{quoted(word)} is not one of {', '.join(KINDS)}")
+    return tuple(dict.fromkeys(found))
+
+
+def _encrypt(part: Part) -> tuple[SealedPath, ...]:
+    found: list[SealedPath] = []
+    for path, word in part.words("encrypt"):
+        try:
+            found.append(read_sealed_path(word))
+        except ValueError as wrong:
+            part.findings.fault(path, f"{quoted(word)} {wrong}")
     return tuple(dict.fromkeys(found))
 
 

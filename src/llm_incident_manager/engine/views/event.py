@@ -1,5 +1,6 @@
 """A kept event as every API shows it: specification §5.1's ``IncidentEvent``."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -11,9 +12,14 @@ from llm_incident_manager.engine.views.instants import iso
 _DECODER = msgspec.json.Decoder(Event)
 
 
-def event_document(stored: StoredEvent) -> dict[str, Any]:
-    """Return §5.1's names; ``severity`` is the source's word, ``normalized_severity`` what it maps to."""
+def event_document(stored: StoredEvent, opened: Callable[[Event, str], Event] | None = None) -> dict[str, Any]:
+    """Return §5.1's names; ``severity`` is the source's word, ``normalized_severity`` what it maps to.
+
+    Members that are encrypted are markers, unless ``opened`` reads them.
+    """
     event = _DECODER.decode(stored.payload)
+    if opened is not None:
+        event = opened(event, stored.tenant)
     environment = event.environment.value if event.environment is not None else None
     return {
         "event_id": event.event_id,

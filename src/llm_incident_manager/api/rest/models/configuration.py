@@ -216,6 +216,9 @@ class SourceDocument(Request):
         default=None, description="The sender's HMAC key: unsigned requests are then 401. Never shown again."
     )
     signature_header: str | None = Field(default=None, description="Where the signature stands, if not as usual.")
+    encrypt: list[str] | str | None = Field(
+        default=None, description="Paths of members that are encrypted before anything is kept: payload.user.email …"
+    )
     redact: list[Literal["secrets", "emails", "cards", "phones", "ips"]] | None = Field(
         default=None, description="What is taken out of its events before anything is kept."
     )

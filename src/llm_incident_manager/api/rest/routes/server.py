@@ -41,7 +41,7 @@ async def make_sign_in_link(asked: Admin, id: Id) -> Response:
 )
 async def config_diff(asked: Admin) -> Response:
     """Return what a reload would change; nothing is changed."""
-    _require_owner(asked)
+    require_owner(asked)
     return answer(await asked.port.config_file.differences())
 
 
@@ -53,7 +53,7 @@ async def config_diff(asked: Admin) -> Response:
 )
 async def config_reload(asked: Admin) -> Response:
     """Read the file again, check it whole, and apply it; a faulty file changes nothing."""
-    _require_owner(asked)
+    require_owner(asked)
     return answer(await asked.port.config_file.reload())
 
 
@@ -77,7 +77,7 @@ async def _lines(asked: Asking) -> AsyncIterator[str]:
         yield line if line.endswith("\n") else line + "\n"
 
 
-def _require_owner(asked: Asking) -> None:
+def require_owner(asked: Asking) -> None:
     """The file is the server's: a platform key, or an administrator of tenant ``default``, may reload it."""
     caller = asked.caller
     if not caller.platform and not (caller.tenant == "default" and Scope.ADMIN in caller.scopes):
