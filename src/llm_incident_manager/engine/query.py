@@ -69,12 +69,15 @@ class Query:
             lambda tx, incident: timeline_page(tx, incident, limit=limit, cursor=cursor, newest_first=newest_first),
         )
 
-    async def events(self, caller: Caller, incident_id: str, *, limit: int, cursor: str | None) -> Document:
+    async def events(
+        self, caller: Caller, incident_id: str, *, limit: int, cursor: str | None, reveal: bool = False
+    ) -> Document:
         """Return ``{events, next_cursor, total}``: the events whose payload is kept, newest first.
 
-        Members that are encrypted are shown to the scope ``admin``, or why they cannot be read; others see a marker.
+        With ``reveal`` members that are encrypted are shown to the scope ``admin``, or why they cannot be read; others
+        see a marker.
         """
-        opened = self._sealing.shown if may_read(caller) else None
+        opened = self._sealing.shown if reveal and may_read(caller) else None
 
         def work(tx: Transaction, incident: Incident) -> Document:
             stored, more = tx.events.of_incident(incident.id, limit=limit, cursor=cursor)

@@ -45,7 +45,9 @@ async def read_timeline(
 @router.get("/incidents/{id}/events", summary="Its events", responses=answers(Events, *LISTS))
 async def read_events(asked: Reader, id: Id, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Response:
     """Return the events whose payload is kept, newest first."""
-    return answer(await asked.port.query.events(asked.caller, require_plain(id), limit=limit, cursor=cursor))
+    return answer(
+        await asked.port.query.events(asked.caller, require_plain(id), limit=limit, cursor=cursor, reveal=True)
+    )
 
 
 @router.get("/incidents/{id}/notifications", summary="Who was told", responses=answers(Notifications, *LISTS))
