@@ -12,7 +12,7 @@ from llm_incident_manager.api.grpc.generated import incident_pb2 as pb
 from tests.api.grpc_app import Grpc
 from tests.hostile.grpc_requests import Mutations
 
-SECONDS = 20.0
+SECONDS = 8.0
 SLOW_SECONDS = 5.0
 """A call's deadline: generous, because the machine may be busy; a hang is what it finds."""
 SEED = "LIM_TEST_SEED"

@@ -40,7 +40,7 @@ from tests.process import ServerProcess
 pytestmark = [pytest.mark.requirement("ING-02"), pytest.mark.requirement("ING-12")]
 Code = grpc.StatusCode
 AT = 1_793_442_600_000_000_000
-MUTANT_SECONDS = 5.0
+MUTANT_SECONDS = 3.0
 SEED = "LIM_TEST_SEED"
 
 

@@ -13,7 +13,7 @@ import uvicorn
 
 from tests.api.app import PLATFORM_KEY, opened
 
-SECONDS = 40
+SECONDS = 20
 TOOL = Path(sys.executable).with_name("schemathesis")
 # A cursor, an `If-Match` and the name of somebody who exists cannot be said in a schema, so that what fits one may be
 # refused all the same; that it is refused rightly, the other tests say.

@@ -18,7 +18,7 @@ from tests.api.streaming import SECONDS, Doors, doors_of, heard, say
 from tests.hostile.stream_messages import Mutation
 
 pytestmark = [pytest.mark.requirement("ING-03"), pytest.mark.requirement("SEC-05")]
-BUDGET = float(os.environ.get("LIM_FUZZ_SECONDS", "20"))
+BUDGET = float(os.environ.get("LIM_FUZZ_SECONDS", "8"))
 CODES = {1000, 1002, 1003, 1007, 1008, 1009}
 
 

@@ -15,7 +15,7 @@ from llm_incident_manager.domain.oncall.rotation import Rotation, RotationType
 from llm_incident_manager.domain.oncall.schedule import Schedule
 from tests.oncall_oracle import USERS, ZONES, a_schedule, changes_of, disagreements
 
-SECONDS = float(os.environ.get("ONCALL_SECONDS", "20"))
+SECONDS = float(os.environ.get("ONCALL_SECONDS", "10"))
 FIRST_SEED = int(os.environ.get("ONCALL_SEED", str(time.time_ns() % 10**9)))
 EVERY = "ONCALL_EVERY_CHANGE" in os.environ
 

@@ -19,7 +19,16 @@ VARIABLES = frozenset(
     {
         *("incident_id", "id", "external_id", "fingerprint", "severity", "status", "category", "title", "description"),
         *("impact", "source", "source_event_id", "assigned_to", "assigned_team", "escalation_level", "created_at"),
-        *("updated_at", "acknowledged_at", "resolved_at", "closed_at", "sla", "related_incidents", "parent_incident"),
+        *(
+            "updated_at",
+            "acknowledged_at",
+            "resolved_at",
+            "closed_at",
+            "sla",
+            "related_incidents",
+            "reported_by",
+            "parent_incident",
+        ),
         *("duplicate_of", "recurrence_of", "links", "metrics", "resource", "environment", "tags", "labels"),
         *("resolution", "metadata", "event_type", "event_count", "event_metrics", "last_event_at", "snoozed_until"),
         *("silenced_until", "silenced_by"),
