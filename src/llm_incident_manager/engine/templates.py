@@ -31,7 +31,7 @@ VARIABLES = frozenset(
         ),
         *("duplicate_of", "recurrence_of", "links", "metrics", "resource", "environment", "tags", "labels"),
         *("resolution", "metadata", "event_type", "event_count", "event_metrics", "last_event_at", "snoozed_until"),
-        *("silenced_until", "silenced_by"),
+        *("silenced_until", "silenced_by", "reported_by"),
         *("imported", "allowed_actions", "ladder", "version"),
         *("incident", "dashboard_url", "incident_url", "notification_id", "notification_type", "level", "target"),
         *("recipient", "reason", "note", "late_seconds", "since", "lasted", "assigned_to_name"),
