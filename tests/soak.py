@@ -149,7 +149,10 @@ def main() -> int:
     parser.add_argument("--factor", type=int, default=10, help="how much longer the random tests are")
     parser.add_argument("--kills", type=int, default=200, help="of a real process")
     parser.add_argument(
-        "--parts", nargs="+", default=["simulator", "properties", "schedules", "chaos", "mutants"], help="which parts"
+        "--parts",
+        nargs="+",
+        default=["simulator", "properties", "schedules", "looks", "chaos", "mutants"],
+        help="which parts",
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes of the simulator")
     parser.add_argument("--mutants", type=int, default=EACH, help="of each helping at a door; there are two")
@@ -164,6 +167,9 @@ def main() -> int:
         longer = {"ONCALL_EVERY_CHANGE": "1", "ONCALL_SECONDS": str(30 * asked.factor)}
         amount = "40 zones, every change of clocks from 2026 to 2035, minute by minute"
         parts.append(run_tests("schedules", amount, ["tests/properties/test_oncall_oracle.py"], longer))
+    if "looks" in asked.parts:
+        paths = ["tests/browser/test_dashboard_look.py"]
+        parts.append(run_tests("looks", "every width in both themes", paths, {"LIM_ALL_LOOKS": "1"}))
     if "chaos" in asked.parts:
         longer = {
             "CHAOS_KILLS": str(asked.kills),

@@ -54,8 +54,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.mark.requirement("RTE-03")
-@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (360, "dark"), (2560, "light")])
-@pytest.mark.parametrize("path", ["/on-call", "/on-call?view=month&schedule=hours"])
+@pytest.mark.parametrize(
+    ("path", "width", "theme"),
+    [
+        ("/on-call", 1280, "light"),
+        ("/on-call", 360, "dark"),
+        ("/on-call?view=month&schedule=hours", 360, "dark"),
+        ("/on-call?view=month&schedule=hours", 2560, "light"),
+    ],
+)
 def test_it_fits_every_width_and_theme_and_axe_has_nothing_to_say(
     visit: Visit, width: int, theme: str, path: str
 ) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from tests.chaos.kill_nine import kill_nine
 
-KILLS = int(os.environ.get("CHAOS_KILLS", "12"))
-SECONDS = float(os.environ.get("CHAOS_SECONDS", "30"))
+KILLS = int(os.environ.get("CHAOS_KILLS", "6"))
+SECONDS = float(os.environ.get("CHAOS_SECONDS", "15"))
 SEED = os.environ.get("CHAOS_SEED")
 
 
