@@ -46,8 +46,10 @@ def prepare_opening(changes: Sequence[Change], *, by: Actor, at: datetime, conte
     moment = Moment(at=at, by=by, context=context, told=lambda _: (), loads=loads)
     change_set = ChangeSet(at=at, by=by, changes=tuple(follow_ups(None, changes, moment)))
     incident = evolve(None, change_set)
-    loads.given(f"user:{incident.assigned_to}", at)
-    loads.given(f"team:{incident.assigned_team}", at)
+    if incident.assigned_to is not None:
+        loads.given(f"user:{incident.assigned_to}", at)
+    if incident.assigned_team is not None:
+        loads.given(f"team:{incident.assigned_team}", at)
     return Opened(incident=incident, change_set=change_set)
 
 

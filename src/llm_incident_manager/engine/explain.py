@@ -21,6 +21,7 @@ from llm_incident_manager.engine.commit import commit
 from llm_incident_manager.engine.context import Contexts
 from llm_incident_manager.engine.ports import Store, Transaction
 from llm_incident_manager.engine.rows import IncidentFilter
+from llm_incident_manager.engine.searching import searching
 from llm_incident_manager.engine.settings import SettingsMemory
 from llm_incident_manager.errors import Conflict
 
@@ -92,7 +93,7 @@ class Explain:
         linked, cursor = 0, None
         for _ in range(PAGES):
             wanted = IncidentFilter(start=start, open_only=True, sort="created_at", limit=PAGE, cursor=cursor)
-            page = await self._store.read(tenant, lambda tx, wanted=wanted: tx.incidents.search(wanted))  # type: ignore[misc]
+            page = await self._store.read(tenant, searching(wanted))
             for outage in outages:
                 linked += await self._link(tenant, outage, page.incidents)
             if page.incidents:

@@ -15,6 +15,7 @@ from llm_incident_manager.engine.documents.findings import Findings
 from llm_incident_manager.engine.documents.known import Known
 from llm_incident_manager.engine.ports import Store
 from llm_incident_manager.engine.rows import IncidentFilter
+from llm_incident_manager.engine.searching import searching
 from llm_incident_manager.engine.settings import TenantSettings
 from llm_incident_manager.engine.views.instants import iso
 from llm_incident_manager.errors import FieldFault, Invalid
@@ -64,7 +65,7 @@ class PreviewFolds:
         cursor: str | None = None
         while len(found) < MOST_INCIDENTS:
             wanted = IncidentFilter(start=start, sort="-created_at", limit=_PAGE, cursor=cursor)
-            page = await self._store.read(tenant, lambda tx, wanted=wanted: tx.incidents.search(wanted))  # type: ignore[misc]
+            page = await self._store.read(tenant, searching(wanted))
             found += page.incidents
             cursor = page.next_cursor
             if cursor is None:

@@ -26,6 +26,7 @@ from llm_incident_manager.engine.documents.parse import parse
 from llm_incident_manager.engine.documents.silences import stored_silence
 from llm_incident_manager.engine.ports import Store, Transaction
 from llm_incident_manager.engine.rows import ConfigurationItem, IncidentFilter
+from llm_incident_manager.engine.searching import searching
 from llm_incident_manager.engine.settings import SettingsMemory
 from llm_incident_manager.engine.views.instants import iso
 from llm_incident_manager.errors import Conflict, FieldFault, Invalid, NotFound, StaleVersion, Unavailable
@@ -194,7 +195,7 @@ class Silences:
         changed, cursor = 0, None
         while True:
             wanted = IncidentFilter(open_only=True, sort="created_at", limit=AT_A_TIME, cursor=cursor)
-            page = await self._store.read(tenant, lambda tx, wanted=wanted: tx.incidents.search(wanted))  # type: ignore[misc]
+            page = await self._store.read(tenant, searching(wanted))
             changed += await self._settle(tenant, page.incidents)
             cursor = page.next_cursor
             if cursor is None:
